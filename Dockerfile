@@ -1,0 +1,29 @@
+# The sidecar image. BASE needs Python 3.11 or newer with venv; both stages use it, so that the interpreter is the same.
+#   docker build -t dbwatch .
+#   docker build -t dbwatch --build-arg BASE=registry.example/python:3.12-slim .
+ARG BASE=python:3.12-slim-bookworm
+
+FROM ${BASE} AS build
+WORKDIR /src
+RUN ["python3", "-m", "venv", "/opt/dbwatch"]
+COPY requirements.lock ./
+RUN ["/opt/dbwatch/bin/python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--require-hashes", "-r", "requirements.lock"]
+COPY pyproject.toml README.md LICENSE ./
+COPY dbwatch ./dbwatch
+COPY checks ./checks
+COPY alerts ./alerts
+COPY dashboards ./dashboards
+RUN ["/opt/dbwatch/bin/python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", "."]
+RUN ["/opt/dbwatch/bin/python", "-m", "pip", "uninstall", "--yes", "--quiet", "pip", "setuptools"]
+
+FROM ${BASE}
+COPY --from=build /opt/dbwatch /opt/dbwatch
+ENV DBWATCH_LISTEN_ADDRESS=0.0.0.0:10187 \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+EXPOSE 10187
+HEALTHCHECK --interval=15s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["/opt/dbwatch/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:10187/healthz', timeout=2)"]
+ENTRYPOINT ["/opt/dbwatch/bin/dbwatch"]
+CMD ["serve"]
