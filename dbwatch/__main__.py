@@ -1,0 +1,7 @@
+"""`python -m dbwatch` is the `dbwatch` command."""
+
+import sys
+
+from dbwatch.cli import main
+
+sys.exit(main())
