@@ -1,0 +1,298 @@
+"""Owns what a check file means: typed levels, templates, SQL by version. Knows no engine and no file system."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dbwatch.catalogue.schema import (
+    RESERVED_LABELS,
+    AlertFile,
+    CheckFile,
+    ColumnFile,
+    FieldFile,
+    PanelFile,
+    Profile,
+    RunbookFile,
+    Scope,
+    Use,
+    parse_version_bound,
+)
+from dbwatch.errors import Problem
+from dbwatch.levels import Column, ColumnKind, Expression, LevelError, counters_used, parse_level, parse_value
+from dbwatch.model import Engine, Role, Status
+from dbwatch.strictyaml import Document, KeyPath
+from dbwatch.template import Format, Template, TemplateError
+
+_KINDS = {
+    Use.LABEL: ColumnKind.LABEL,
+    Use.GAUGE: ColumnKind.GAUGE,
+    Use.COUNTER: ColumnKind.COUNTER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """What must hold for a check to run. Version bounds compare as tuples."""
+
+    role: Role | None = None
+    version: tuple[str, tuple[int, ...]] | None = None
+    extension: str | None = None
+    privilege: str | None = None
+    setting: str | None = None
+    flavour: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question, ready to be asked: everything of the file, parsed and typed."""
+
+    name: str
+    engine: Engine
+    file: str
+    summary: str
+    group: str
+    why: str
+    every: float
+    timeout: float
+    scope: Scope
+    profile: Profile
+    enabled: bool
+    requires: Requires
+    sql: Mapping[tuple[int, ...], str]
+    command: str | None
+    fields: Mapping[str, FieldFile]
+    probe: str | None
+    columns: Mapping[str, ColumnFile]
+    derived: Mapping[str, Expression]
+    language: Mapping[str, Column]
+    resets: str | None
+    limit: int
+    levels: Mapping[Status, Expression]
+    level_texts: Mapping[Status, str]
+    for_seconds: float
+    key: tuple[str, ...]
+    message: Template
+    many: Template | None
+    fix: Template | None
+    runbook: RunbookFile
+    panel: PanelFile | None
+    alert: AlertFile
+
+    @property
+    def sampled(self) -> bool:
+        """True when a verdict needs two readings of a counter."""
+        expressions = (*self.levels.values(), *self.derived.values())
+        return any(counters_used(expression) for expression in expressions)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(name for name, column in self.columns.items() if column.use is Use.LABEL)
+
+    @property
+    def exported(self) -> Mapping[str, ColumnFile]:
+        return {name: column for name, column in self.columns.items() if column.metric is not None}
+
+    def sql_for(self, version: tuple[int, ...]) -> str | None:
+        """The SQL of the highest version not above the server's."""
+        fitting = [lowest for lowest in self.sql if lowest <= version]
+        return self.sql[max(fitting)] if fitting else None
+
+    def with_levels(self, texts: Mapping[Status, str]) -> Check:
+        """The same check with other thresholds. Raises LevelError."""
+        merged = {**self.level_texts, **texts}
+        worst_first = (Status.CRITICAL, Status.WARNING)
+        ordered: dict[Status, str] = {status: merged[status] for status in worst_first if status in merged}
+        levels: dict[Status, Expression] = {
+            status: parse_level(text, self.language) for status, text in ordered.items()
+        }
+        return replace(self, levels=levels, level_texts=ordered)
+
+
+class CheckBuilder:
+    """Turns one validated file into a Check, collecting every problem on the way."""
+
+    def __init__(self, document: Document, model: CheckFile, engine: Engine, name: str) -> None:
+        self.document = document
+        self.model = model
+        self.engine = engine
+        self.name = name
+        self.problems: list[Problem] = []
+
+    def build(self) -> Check | None:
+        model = self.model
+        self._columns()
+        language = self._language()
+        level_texts = self._level_texts()
+        levels = {
+            status: expression
+            for status, text in level_texts.items()
+            if (expression := self._parse(("levels", str(status)), text, language)) is not None
+        }
+        message = self._template(("message",), model.message, language)
+        many = self._template(("many",), model.many, None)
+        fix = self._template(("fix",), model.fix, language)
+        self._quoted(fix)
+        sql = self._sql()
+        self._keys()
+        if self.problems or message is None:
+            return None
+        return Check(
+            name=self.name,
+            engine=self.engine,
+            file=self.document.file,
+            summary=model.summary,
+            group=model.group,
+            why=model.why.strip(),
+            every=model.interval,
+            timeout=model.timeout,
+            scope=model.scope,
+            profile=model.profile,
+            enabled=model.enabled,
+            requires=self._requires(),
+            sql=sql,
+            command=model.command,
+            fields={k: FieldFile(field=v) if isinstance(v, str) else v for k, v in (model.fields or {}).items()},
+            probe=model.probe,
+            columns=model.columns,
+            derived={n: c.derived for n, c in language.items() if c.derived is not None},
+            language=language,
+            resets=model.resets,
+            limit=model.limit,
+            levels=levels,
+            level_texts=level_texts,
+            for_seconds=model.for_ or 0.0,
+            key=tuple(model.key),
+            message=message,
+            many=many,
+            fix=fix,
+            runbook=model.runbook,
+            panel=model.panel,
+            alert=model.alert,
+        )
+
+    def _fail(self, path: KeyPath, message: str, hint: str | None = None) -> None:
+        self.problems.append(self.document.problem(path, message, hint))
+
+    def _columns(self) -> None:
+        for name, column in self.model.columns.items():
+            if column.use is Use.LABEL and name in RESERVED_LABELS:
+                self._fail(("columns", name), "is a reserved label", "rename the column")
+            prefix = self.engine.metric_prefix + "_"
+            if column.metric and not column.metric.startswith(prefix):
+                self._fail(("columns", name, "metric"), f"does not start with {prefix}")
+        if self.model.timeout >= self.model.interval:
+            self._fail(("timeout",), "is not shorter than the interval", "lower `timeout` or raise `every`")
+        if self.model.fields is not None:
+            for name in sorted(set(self.model.columns) ^ set(self.model.fields)):
+                self._fail(("fields",), f"{name} must stand in both `fields` and `columns`")
+        resets = self.model.resets
+        if resets is not None and (resets not in self.model.columns or self.model.columns[resets].use is Use.LABEL):
+            self._fail(("resets",), f"{resets} is not a numeric column")
+
+    def _language(self) -> dict[str, Column]:
+        language: dict[str, Column] = {}
+        for name, column in self.model.columns.items():
+            kind = _KINDS.get(column.use)
+            if kind is None:
+                kind = ColumnKind.DETAIL_TEXT if column.type == "text" else ColumnKind.DETAIL_NUMBER
+            language[name] = Column(kind, column.metric)
+        for name, derive in self.model.derive.items():
+            if name in language:
+                self._fail(("derive", name), "is a column already", "use another name")
+                continue
+            try:
+                language[name] = Column(ColumnKind.DERIVED, None, parse_value(derive.value, dict(language)))
+            except LevelError as error:
+                self._fail(("derive", name, "value"), str(error))
+        return language
+
+    def _level_texts(self) -> dict[Status, str]:
+        levels = self.model.levels
+        if levels is None:
+            return {}
+        texts = {Status.CRITICAL: levels.critical, Status.WARNING: levels.warning}
+        return {status: text.strip() for status, text in texts.items() if text is not None}
+
+    def _parse(self, path: KeyPath, text: str, language: Mapping[str, Column]) -> Expression | None:
+        try:
+            return parse_level(text, language)
+        except LevelError as error:
+            self._fail(path, str(error))
+            return None
+
+    def _template(self, path: KeyPath, text: str | None, language: Mapping[str, Column] | None) -> Template | None:
+        if text is None:
+            return None
+        try:
+            template = Template.parse(text.strip())
+        except TemplateError as error:
+            self._fail(path, str(error))
+            return None
+        known = set(language) if language is not None else self._aggregates()
+        for field in sorted(template.fields - known):
+            self._fail(path, f"{{{field}}} is not a column", f"known: {', '.join(sorted(known))}")
+        return template
+
+    def _quoted(self, fix: Template | None) -> None:
+        """A name may hold anything: in a statement made to be pasted it is quoted. Text details are quoted by their SQL."""
+        if fix is None or self.engine is not Engine.POSTGRES:
+            return
+        for part in fix.parts:
+            if isinstance(part, str) or part.format in (Format.IDENT, Format.LITERAL):
+                continue
+            column = self.model.columns.get(part.name)
+            if column is not None and column.use is Use.LABEL:
+                self._fail(
+                    ("fix",), f"{{{part.name}}} is a name", f"write {{{part.name}:ident}} or {{{part.name}:literal}}"
+                )
+
+    def _aggregates(self) -> set[str]:
+        numbers = [n for n, c in self.model.columns.items() if c.use is not Use.LABEL and c.type == "number"]
+        numbers += list(self.model.derive)
+        return {"count"} | {f"{how}_{name}" for name in numbers for how in ("total", "max", "min")}
+
+    def _sql(self) -> dict[tuple[int, ...], str]:
+        given = self.model.sql
+        if given is None:
+            return {}
+        if isinstance(given, str):
+            return {(0,): given}
+        versions: dict[tuple[int, ...], str] = {}
+        for text, sql in given.items():
+            if not re.fullmatch(r"\d+(\.\d+)*", text):
+                self._fail(("sql", text), "is not a server version", 'write it like "14"')
+                continue
+            versions[tuple(int(part) for part in text.split("."))] = sql
+        lowest = self._requires().version
+        if versions and (lowest is None or lowest[0] != ">=" or lowest[1] < min(versions)):
+            self._fail(
+                ("sql",), "leaves older servers without SQL", f'add requires.version ">={_dotted(min(versions))}"'
+            )
+        return versions
+
+    def _keys(self) -> None:
+        labels = [name for name, column in self.model.columns.items() if column.use is Use.LABEL]
+        for position, name in enumerate(self.model.key):
+            if name not in labels:
+                self._fail(("key", position), f"{name} is not a label column", "the key is made of labels")
+        missing = sorted(set(labels) - set(self.model.key))
+        if missing:
+            self._fail(("key",), f"does not name {', '.join(missing)}", "rows are told apart by all their labels")
+        panel = self.model.panel
+        if (
+            panel is not None
+            and panel.column is not None
+            and panel.column not in {*self.model.columns, *self.model.derive}
+        ):
+            self._fail(("panel", "column"), f"{panel.column} is not a column")
+
+    def _requires(self) -> Requires:
+        given = self.model.requires
+        version = parse_version_bound(given.version) if given.version is not None else None
+        return Requires(given.role, version, given.extension, given.privilege, given.setting, given.flavour)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(str(part) for part in version)

@@ -1,0 +1,113 @@
+"""Owns the format of `dbwatch.yaml` as pydantic models, and thereby its JSON Schema. Knows no file system."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import Field, StringConstraints, model_validator
+
+from dbwatch.catalogue.schema import RESERVED_LABELS, Duration, LevelsFile, Line, Profile, Strict
+from dbwatch.model import Engine
+
+TargetName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+LabelName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Pattern: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class IgnoreFile(Strict):
+    check: Pattern
+    key: Pattern = "*"
+    reason: Line
+    until: datetime.date | None = None
+
+
+class DatabasesFile(Strict):
+    include: list[Pattern] = Field(default_factory=list)
+    exclude: list[Pattern] = Field(default_factory=list)
+
+
+class ChecksFile(Strict):
+    """Names, globs, or `group:<name>`."""
+
+    enable: list[Pattern] = Field(default_factory=list)
+    disable: list[Pattern] = Field(default_factory=list)
+
+
+class DumpsFile(Strict):
+    path: Path
+    pattern: Pattern = "*"
+    every: Duration = 86_400.0
+
+
+class TlsFile(Strict):
+    """TLS towards the server. `mode` is libpq's sslmode; Redis uses TLS for any mode but `disable`."""
+
+    mode: Annotated[str, StringConstraints(pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")] = (
+        "verify-full"
+    )
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class Overrides(Strict):
+    """What may be said for all targets under `defaults:` and again for one."""
+
+    profile: Profile | None = None
+    intervals: dict[str, Duration] = Field(default_factory=dict)
+    thresholds: dict[str, LevelsFile] = Field(default_factory=dict)
+    checks: ChecksFile = ChecksFile()
+    ignore: list[IgnoreFile] = Field(default_factory=list)
+    databases: DatabasesFile = DatabasesFile()
+    connect_timeout: Annotated[Duration, Field(ge=1, le=60)] | None = None
+    labels: dict[LabelName, Line] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def labels_are_free(self) -> Overrides:
+        for name in self.labels:
+            if name in RESERVED_LABELS or name.startswith("__"):
+                raise ValueError(f"the label {name} is reserved")
+        return self
+
+
+class TargetFile(Overrides):
+    name: TargetName
+    engine: Engine
+    url: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    host: str | None = None
+    port: Annotated[int, Field(gt=0, lt=65_536)] | None = None
+    dbname: str | None = None
+    user: str | None = None
+    password_file: Path | None = None
+    password_env: str | None = None
+    password_command: list[str] | None = Field(default=None, min_length=1)
+    tls: TlsFile | None = None
+    dumps: DumpsFile | None = None
+
+    @model_validator(mode="after")
+    def one_way(self) -> TargetFile:
+        passwords = [p for p in (self.password_file, self.password_env, self.password_command) if p is not None]
+        if len(passwords) > 1:
+            raise ValueError("give one of `password_file`, `password_env` and `password_command`")
+        parts = [p for p in (self.host, self.port, self.dbname, self.user) if p is not None]
+        if self.engine is Engine.BACKUP:
+            if self.dumps is None:
+                raise ValueError("a backup target needs `dumps:` with the path of the dump files")
+            if self.url is not None or parts or passwords:
+                raise ValueError("a backup target has no server: it takes `dumps:` only")
+            return self
+        if self.url is not None and parts:
+            raise ValueError("give either `url` or `host`, `port`, `dbname` and `user`")
+        if self.url is None and self.host is None:
+            raise ValueError("give `url` or `host`")
+        return self
+
+
+class ConfigFile(Strict):
+    """The daemon's and the command's configuration."""
+
+    targets: list[TargetFile] = Field(default_factory=list, max_length=1000)
+    defaults: Overrides = Overrides()
+    checks_dir: Path | list[Path] | None = None

@@ -1,0 +1,80 @@
+"""Owns the settled description of one target. Knows no driver: `options` are the engine's own words."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dbwatch.catalogue.schema import Profile
+from dbwatch.config.password import PasswordSource
+from dbwatch.model import Engine, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """A finding somebody has decided to live with, for a time and a reason."""
+
+    check: str
+    key: str
+    reason: str
+    until: datetime.date | None = None
+
+    def covers(self, check: str, key: str, today: datetime.date) -> bool:
+        if self.until is not None and today > self.until:
+            return False
+        return fnmatch.fnmatchcase(check, self.check) and fnmatch.fnmatchcase(key, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Dumps:
+    """Where the dump files of a target lie and how often a new one is due."""
+
+    path: Path
+    pattern: str = "*"
+    every: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One monitored server: how to reach it, and what differs from the catalogue's defaults there."""
+
+    name: str
+    engine: Engine
+    host: str = ""
+    port: int | None = None
+    database: str = ""
+    user: str = ""
+    password: PasswordSource | None = None
+    # Not shown: a URL may carry sslpassword and its like.
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: bool = False
+    profile: Profile = Profile.STANDARD
+    labels: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[Status, str]] = field(default_factory=dict)
+    enable: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    ignore: tuple[Ignore, ...] = ()
+    include_databases: tuple[str, ...] = ()
+    exclude_databases: tuple[str, ...] = ()
+    connect_timeout: float = 5.0
+    dumps: Dumps | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the server is, for people; never holds a secret."""
+        if self.engine is Engine.BACKUP:
+            return str(self.dumps.path) if self.dumps else ""
+        if self.host.startswith("/"):
+            return self.host
+        host = f"[{self.host}]" if ":" in self.host else self.host or "localhost"
+        return f"{host}:{self.port}" if self.port is not None else host
+
+    def watches_database(self, name: str) -> bool:
+        def match(patterns: tuple[str, ...]) -> bool:
+            return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+        return (not self.include_databases or match(self.include_databases)) and not match(self.exclude_databases)
