@@ -1,0 +1,1 @@
+"""The backup engine: a folder of dump files is a target of its own, without any server."""

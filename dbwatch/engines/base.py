@@ -1,0 +1,86 @@
+"""Owns the seam between the runner and a kind of server. Knows no driver.
+
+A lane holds one Session and uses it from one thread. `cancel` and `abort` alone may be called from another thread:
+they are how a deadline ends a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dbwatch.catalogue import Check
+from dbwatch.config import Target
+from dbwatch.deadline import Deadline
+from dbwatch.errors import CheckError
+from dbwatch.model import Engine, Facts, RawRow
+
+CONNECT_PROBE = "connect"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a check read, whole. `read_at` is the monotonic clock when it was read.
+
+    `truncated` says that the server had more rows than the check's limit. `failed` names the databases of a
+    database-scoped check that could not be looked at.
+    """
+
+    rows: tuple[RawRow, ...]
+    database_seconds: float = 0.0
+    read_at: float = 0.0
+    truncated: bool = False
+    failed: Mapping[str, CheckError] = field(default_factory=dict)
+
+
+class Session(Protocol):
+    """One open connection to one server."""
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def step(self) -> str:
+        """What the session is doing: begin, query, fetch… Names the place where a deadline struck."""
+        ...
+
+    @property
+    def closed(self) -> bool: ...
+
+    def refresh(self, deadline: Deadline) -> Facts:
+        """Read the facts anew. Raises CheckError."""
+        ...
+
+    def measure(self, check: Check, deadline: Deadline) -> Measurement:
+        """Run one check. Raises CheckError; after ConnectionLost the session is closed."""
+        ...
+
+    def cancel(self) -> None:
+        """Ask the server to end what runs now. Any thread; may take up to a second."""
+        ...
+
+    def abort(self) -> None:
+        """Shut the socket so that a blocked call ends at once. Any thread; never blocks."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Adapter(Protocol):
+    """One kind of server."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    def connect(self, target: Target, deadline: Deadline) -> Session:
+        """Open a session and learn the facts. Raises TargetError."""
+        ...
+
+    def reach(self, target: Target, deadline: Deadline) -> Measurement:
+        """One row about a fresh connection: `up` 1 or 0, `phase`, `reason`, `message`, phase seconds. Never raises."""
+        ...
+
+    def remedy(self, error: CheckError, check: Check, facts: Facts) -> str | None:
+        """The statement that would let a skipped check run, if there is one."""
+        ...

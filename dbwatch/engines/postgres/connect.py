@@ -1,0 +1,169 @@
+"""Owns opening one PostgreSQL connection under one deadline, and telling which phase it reached.
+
+libpq's own limit leaves name resolution outside and counts per address; here names are resolved first, each address
+gets its share, and the whole is bounded. Works the same against PgBouncer: no startup options, no session state.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+from psycopg.types.numeric import FloatLoader
+
+from dbwatch.config import Target
+from dbwatch.deadline import Deadline
+from dbwatch.engines.postgres.errors import clean, connect_reason
+from dbwatch.engines.postgres.startup import rejection
+from dbwatch.engines.postgres.text import TEXT_TYPES, TolerantTextLoader
+from dbwatch.engines.resolve import resolve
+from dbwatch.errors import TargetError
+from dbwatch.model import Reason
+from dbwatch.secret import Secret
+
+APPLICATION_NAME = "dbwatch"
+_PHASES = {
+    pq.ConnStatus.STARTED: "connect",
+    pq.ConnStatus.MADE: "connect",
+    pq.ConnStatus.SSL_STARTUP: "tls",
+    pq.ConnStatus.GSS_STARTUP: "tls",
+}
+_OUR_OPTIONS: Mapping[str, str] = {
+    "application_name": APPLICATION_NAME,
+    "client_encoding": "UTF8",
+    "gssencmode": "disable",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds spent in each phase of an attempt, and the phase it is in."""
+
+    current: str = "resolve"
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.monotonic)
+
+    def enter(self, phase: str) -> None:
+        if phase != self.current:
+            now = time.monotonic()
+            self.seconds[self.current] = self.seconds.get(self.current, 0.0) + now - self._since
+            self.current, self._since = phase, now
+
+    def finish(self) -> None:
+        self.enter("done")
+
+
+def open_connection(
+    target: Target, deadline: Deadline, *, database: str | None = None, phases: Phases | None = None
+) -> psycopg.Connection[tuple[object, ...]]:
+    """Connect. Raises TargetError with reason and phase; its text holds no secret."""
+    phases = phases if phases is not None else Phases()
+    secret = target.password.read() if target.password is not None else None
+    attempts = _attempts(target, deadline)
+    last: TargetError | None = None
+    for position, where in enumerate(attempts):
+        share = Deadline.after(min(target.connect_timeout, deadline.remaining / (len(attempts) - position)))
+        try:
+            pgconn = _connect(_conninfo(target, where, secret, database), share, phases, secret)
+        except TargetError as error:
+            last = _explained(error, target, where, database, share)
+            if last.reason in (Reason.AUTH, Reason.NO_DATABASE):
+                break
+            continue
+        return _wrap(pgconn)
+    raise last if last is not None else TargetError(Reason.DNS, "resolve", f"{target.host} has no address")
+
+
+def _attempts(target: Target, deadline: Deadline) -> list[dict[str, str]]:
+    """What to try, in order: every address of every host."""
+    if not target.host or target.host.startswith("/") or "service" in target.options or "hostaddr" in target.options:
+        return [{"host": target.host} if target.host else {}]
+    found: list[dict[str, str]] = []
+    failed: TargetError | None = None
+    for host in target.host.split(","):
+        try:
+            found += [{"host": host, "hostaddr": address} for address in resolve(host, target.port or 5432, deadline)]
+        except TargetError as error:
+            failed = error
+    if not found and failed is not None:
+        raise failed
+    return found
+
+
+def _conninfo(target: Target, where: Mapping[str, str], secret: Secret | None, database: str | None) -> str:
+    params: dict[str, str | int] = {**_OUR_OPTIONS, **target.options, **where}
+    if target.port is not None:
+        params["port"] = target.port
+    if database or target.database:
+        params["dbname"] = database or target.database
+    if target.user:
+        params["user"] = target.user
+    if secret is not None:
+        params["password"] = secret.reveal()
+    try:
+        return make_conninfo("", **params)
+    except psycopg.ProgrammingError as error:
+        raise TargetError(Reason.ERROR, "connect", clean(str(error), secret)) from None
+
+
+def _connect(conninfo: str, deadline: Deadline, phases: Phases, secret: Secret | None) -> pq.abc.PGconn:
+    phases.enter("connect")
+    pgconn: pq.abc.PGconn = pq.PGconn.connect_start(conninfo.encode())
+    with selectors.DefaultSelector() as selector:
+        while True:
+            if pgconn.status == pq.ConnStatus.BAD:
+                raise _failed(pgconn, phases, secret)
+            wanted = pgconn.connect_poll()
+            if wanted == pq.PollingStatus.FAILED:
+                raise _failed(pgconn, phases, secret)
+            phases.enter(_PHASES.get(pq.ConnStatus(pgconn.status), "auth"))
+            if wanted == pq.PollingStatus.OK:
+                break
+            mask = selectors.EVENT_READ if wanted == pq.PollingStatus.READING else selectors.EVENT_WRITE
+            # libpq may open another socket between two polls, so the registration does not outlive one wait.
+            key = selector.register(pgconn.socket, mask)
+            ready = selector.select(deadline.remaining)
+            selector.unregister(key.fileobj)
+            if not ready and deadline.passed:
+                pgconn.finish()
+                text = f"no answer within the connect time limit at step {phases.current}"
+                raise TargetError(Reason.TIMEOUT, phases.current, text)
+    pgconn.nonblocking = 1
+    return pgconn
+
+
+def _failed(pgconn: pq.abc.PGconn, phases: Phases, secret: Secret | None) -> TargetError:
+    message = pgconn.get_error_message()
+    pgconn.finish()
+    return TargetError(connect_reason(message) or Reason.ERROR, phases.current, clean(message, secret))
+
+
+def _explained(
+    error: TargetError, target: Target, where: Mapping[str, str], database: str | None, deadline: Deadline
+) -> TargetError:
+    """The error with the server's own reason when libpq's text said nothing we know."""
+    address = where.get("hostaddr") or where.get("host")
+    if error.reason is not Reason.ERROR or address is None or error.phase not in ("auth", "tls"):
+        return error
+    reason = rejection(address, target.port or 5432, target.user, database or target.database, deadline)
+    return TargetError(reason, error.phase, str(error)) if reason is not None else error
+
+
+def _wrap(pgconn: pq.abc.PGconn) -> psycopg.Connection[tuple[object, ...]]:
+    connection: psycopg.Connection[tuple[object, ...]] = psycopg.Connection(pgconn)
+    connection.autocommit = True
+    connection.prepare_threshold = None
+    for name in TEXT_TYPES:
+        connection.adapters.register_loader(name, TolerantTextLoader)
+    connection.adapters.register_loader("numeric", FloatLoader)
+    return connection

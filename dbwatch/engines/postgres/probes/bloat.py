@@ -1,0 +1,84 @@
+"""Owns handing the bloat estimates over as rows. Knows no estimating: that is `engines.postgres.bloat`.
+
+Estimates withheld for want of a right are rows without numbers; when that is all there is, the check is skipped
+with the right that would help, since a list of unknowns looks like a clean bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbwatch.engines.postgres.bloat import (
+    BloatFacts,
+    IndexBloat,
+    TableBloat,
+    Withheld,
+    estimate_indexes,
+    estimate_tables,
+)
+from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.errors import Skipped
+from dbwatch.model import Facts, RawRow, Reason
+
+
+def table_bloat(context: ProbeContext) -> Sequence[RawRow]:
+    """One row a table, largest first."""
+    estimates = estimate_tables(context.fetch, _facts(context.facts), limit=context.check.limit)
+    _refuse_blindness(estimates, "pg_read_all_data, or the extension pg_freespacemap in this database")
+    return [
+        {
+            "database": context.facts.database,
+            "schema": one.schema,
+            "relation": one.relation,
+            "bloat_bytes": one.bloat_bytes,
+            "bloat_ratio": one.bloat_ratio,
+            "relation_bytes": one.relation_bytes,
+            "dead_bytes": one.dead_bytes,
+            **_how(one),
+        }
+        for one in estimates
+    ]
+
+
+def index_bloat(context: ProbeContext) -> Sequence[RawRow]:
+    """One row an index, largest first."""
+    estimates = estimate_indexes(context.fetch, _facts(context.facts), limit=context.check.limit)
+    _refuse_blindness(estimates, "pg_read_all_data")
+    return [
+        {
+            "database": context.facts.database,
+            "schema": one.schema,
+            "relation": one.relation,
+            "index": one.index,
+            "bloat_bytes": one.bloat_bytes,
+            "bloat_ratio": one.bloat_ratio,
+            "index_bytes": one.index_bytes,
+            **_how(one),
+        }
+        for one in estimates
+    ]
+
+
+def _facts(facts: Facts) -> BloatFacts:
+    return BloatFacts(
+        server_version=facts.version[0] * 10_000 + facts.version[1],
+        extensions={name: extension.schema for name, extension in facts.extensions.items()},
+        block_size=int(facts.settings.get("block_size", "8192")),
+    )
+
+
+def _how(one: TableBloat | IndexBloat) -> RawRow:
+    return {
+        "bloat_ratio_high": one.bloat_ratio_high,
+        "method": one.method,
+        "confidence": one.confidence,
+        "withheld": one.withheld,
+    }
+
+
+def _refuse_blindness(estimates: Sequence[TableBloat | IndexBloat], remedy: str) -> None:
+    if estimates and all(one.withheld is Withheld.PRIVILEGE for one in estimates):
+        raise Skipped(
+            Reason.PRIVILEGE,
+            f"column statistics are hidden from this role, so nothing can be estimated; it needs {remedy}",
+        )

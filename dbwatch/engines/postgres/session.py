@@ -1,0 +1,171 @@
+"""Owns one PostgreSQL session: the held connection, and one spare for database-scoped checks. Knows no schedule."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from dataclasses import replace
+
+import psycopg
+
+from dbwatch.catalogue import Check
+from dbwatch.catalogue.schema import Scope
+from dbwatch.config import Target
+from dbwatch.deadline import Deadline
+from dbwatch.engines.base import Measurement
+from dbwatch.engines.postgres.connect import open_connection
+from dbwatch.engines.postgres.facts import read_extensions, read_facts
+from dbwatch.engines.postgres.guard import Transaction, guarded
+from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.probes import PROBES
+from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
+from dbwatch.model import Facts, RawRow, Reason, Role
+
+_CANCEL_SECONDS = 1.0
+
+
+class PostgresSession:
+    """Used by one thread; `cancel` and `abort` by any."""
+
+    def __init__(self, target: Target, connection: psycopg.Connection[tuple[object, ...]], deadline: Deadline) -> None:
+        self._target = target
+        self._main = connection
+        self._spare: psycopg.Connection[tuple[object, ...]] | None = None
+        self._step = "facts"
+        self._facts = self._read_facts(deadline)
+        self._facts_by_database: dict[str, Facts] = {self._facts.database: self._facts}
+
+    @property
+    def facts(self) -> Facts:
+        return self._facts
+
+    @property
+    def step(self) -> str:
+        return self._step
+
+    @property
+    def closed(self) -> bool:
+        return self._main.closed or self._main.broken
+
+    def refresh(self, deadline: Deadline) -> Facts:
+        self._facts = self._read_facts(deadline)
+        self._facts_by_database = {self._facts.database: self._facts}
+        return self._facts
+
+    def measure(self, check: Check, deadline: Deadline) -> Measurement:
+        if check.scope is Scope.INSTANCE:
+            return self._measure_on(self._main, check, self._facts, deadline)
+        return self._measure_databases(check, deadline)
+
+    def cancel(self) -> None:
+        for connection in self._connections():
+            with contextlib.suppress(psycopg.Error, OSError):
+                connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    def abort(self) -> None:
+        for connection in self._connections():
+            # A descriptor of our own: closing the connection's would take it from under the poll of the other thread.
+            with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as twin:
+                twin.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        for connection in self._connections():
+            connection.close()
+
+    def _connections(self) -> list[psycopg.Connection[tuple[object, ...]]]:
+        return [connection for connection in (self._main, self._spare) if connection is not None]
+
+    def _at(self, step: str) -> None:
+        self._step = step
+
+    def _read_facts(self, deadline: Deadline) -> Facts:
+        with guarded(self._main, deadline, self._at) as transaction:
+            return read_facts(transaction.fetch, self._target.address)
+
+    def _measure_on(
+        self, connection: psycopg.Connection[tuple[object, ...]], check: Check, facts: Facts, deadline: Deadline
+    ) -> Measurement:
+        with guarded(connection, deadline, self._at) as transaction:
+            self._follow_role(check, transaction)
+            rows = self._rows(check, facts, transaction)
+            read_at = time.monotonic()
+        return Measurement(tuple(rows), transaction.database_seconds, read_at, transaction.truncated)
+
+    def _rows(self, check: Check, facts: Facts, transaction: Transaction) -> list[RawRow]:
+        if check.probe is not None:
+            probe = PROBES.get(check.probe)
+            if probe is None:
+                raise CheckError(Reason.BAD_RESULT, f"PostgreSQL has no probe {check.probe}", step="plan")
+            return list(probe(ProbeContext(transaction.fetch, facts, check, self._target)))
+        sql = check.sql_for(facts.version)
+        if sql is None:
+            raise Skipped(Reason.VERSION, f"has no SQL for version {facts.version_text}")
+        return list(transaction.fetch(sql, limit=check.limit))
+
+    def _follow_role(self, check: Check, transaction: Transaction) -> None:
+        """The role is read in the transaction of the check itself: a promotion changes the plan at once."""
+        role = Role.STANDBY if transaction.in_recovery else Role.PRIMARY
+        if role is not self._facts.role:
+            self._facts = replace(self._facts, role=role)
+        if check.requires.role is not None and check.requires.role is not role:
+            raise Skipped(Reason.ROLE, f"runs on a {check.requires.role}, this is a {role}")
+
+    def _measure_databases(self, check: Check, deadline: Deadline) -> Measurement:
+        """Each watched database in turn; one that cannot be looked at does not hide the others."""
+        rows: list[RawRow] = []
+        failed: dict[str, CheckError] = {}
+        skipped: dict[str, CheckError] = {}
+        seconds, truncated = 0.0, False
+        for name in self._watched():
+            try:
+                part = self._measure_database(name, check, deadline)
+            except Skipped as error:
+                skipped[name] = error
+            except ConnectionLost as error:
+                if self.closed or deadline.passed:
+                    raise
+                failed[name] = error
+            except CheckError as error:
+                failed[name] = error
+            else:
+                rows += part.rows
+                seconds += part.database_seconds
+                truncated = truncated or part.truncated
+        if skipped and len(skipped) + len(failed) == len(self._watched()) and not failed:
+            raise next(iter(skipped.values()))
+        cut = rows[: check.limit]
+        return Measurement(tuple(cut), seconds, time.monotonic(), truncated or len(cut) < len(rows), failed)
+
+    def _watched(self) -> tuple[str, ...]:
+        names = {*self._facts.databases, self._facts.database}
+        return tuple(sorted(name for name in names if self._target.watches_database(name)))
+
+    def _measure_database(self, name: str, check: Check, deadline: Deadline) -> Measurement:
+        connection = self._main if name == self._facts.database else self._spare_for(name, deadline)
+        facts = self._facts_of(name, connection, deadline)
+        if check.requires.extension is not None and check.requires.extension not in facts.extensions:
+            raise Skipped(Reason.EXTENSION, f"needs the extension {check.requires.extension}")
+        return self._measure_on(connection, check, facts, deadline)
+
+    def _facts_of(self, name: str, connection: psycopg.Connection[tuple[object, ...]], deadline: Deadline) -> Facts:
+        known = self._facts_by_database.get(name)
+        if known is None:
+            with guarded(connection, deadline, self._at) as transaction:
+                known = replace(self._facts, database=name, extensions=read_extensions(transaction.fetch))
+            self._facts_by_database[name] = known
+        return replace(known, role=self._facts.role)
+
+    def _spare_for(self, name: str, deadline: Deadline) -> psycopg.Connection[tuple[object, ...]]:
+        spare = self._spare
+        if spare is not None and not spare.closed and not spare.broken and spare.info.dbname == name:
+            return spare
+        if spare is not None:
+            spare.close()
+        self._at("connect")
+        try:
+            self._spare = open_connection(self._target, deadline, database=name)
+        except TargetError as error:
+            raise CheckError(error.reason, f"database {name}: {error}", step=error.phase) from None
+        return self._spare

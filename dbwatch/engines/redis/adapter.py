@@ -1,0 +1,76 @@
+"""Owns the Redis side of the seam: sessions, the reachability row, remedies."""
+
+from __future__ import annotations
+
+import time
+
+from dbwatch.catalogue import Check
+from dbwatch.config import Target
+from dbwatch.deadline import Deadline
+from dbwatch.engines.base import Measurement
+from dbwatch.engines.redis.commands import acl_rule
+from dbwatch.engines.redis.errors import first_command_error
+from dbwatch.engines.redis.opening import Opening
+from dbwatch.engines.redis.session import RedisSession
+from dbwatch.engines.redis.wire import Wire
+from dbwatch.errors import CheckError, TargetError
+from dbwatch.model import Engine, Facts, RawRow, Reason
+from dbwatch.units import duration_text
+
+_ANSWERS_ALL_THE_SAME = frozenset({Reason.PRIVILEGE, Reason.PLATFORM, Reason.ERROR})
+
+
+class RedisAdapter:
+    """Redis and Valkey."""
+
+    @property
+    def engine(self) -> Engine:
+        return Engine.REDIS
+
+    def connect(self, target: Target, deadline: Deadline) -> RedisSession:
+        session = RedisSession(target)
+        session.open(deadline)
+        return session
+
+    def reach(self, target: Target, deadline: Deadline) -> Measurement:
+        opening = Opening(target, deadline)
+        started = time.monotonic()
+        try:
+            row, seconds = opening.within(lambda wire: _ping(wire, opening, target, deadline))
+        except TargetError as error:
+            row, seconds = _down(error, opening.seconds), time.monotonic() - started
+        return Measurement((row,), seconds, time.monotonic())
+
+    def remedy(self, error: CheckError, check: Check, facts: Facts) -> str | None:  # noqa: ARG002 - part of the seam
+        if error.reason is not Reason.PRIVILEGE:
+            return None
+        rules = ["+info", "+ping"]
+        if error.step is not None and (rule := acl_rule(error.step)) not in rules:
+            rules.append(rule)
+        return f"ACL SETUSER {facts.user} {' '.join(rules)}"
+
+
+def _ping(wire: Wire, opening: Opening, target: Target, deadline: Deadline) -> tuple[RawRow, float]:
+    """The row of a server that let us in, and the seconds PING took."""
+    opening.phase = "ping"
+    started = time.monotonic()
+    refused: CheckError | None = None
+    try:
+        wire.ask("PING", deadline)
+    except CheckError as error:
+        if error.reason not in _ANSWERS_ALL_THE_SAME:
+            raise first_command_error(error, "ping", target) from error
+        refused = error
+    finally:
+        seconds = time.monotonic() - started
+        wire.abort()
+    message = f"answered PING in {duration_text(seconds)}"
+    if refused is not None:
+        message = f"answers, though not to PING: {refused}"
+    row = {"up": 1.0, "connect_seconds": opening.seconds, "ping_seconds": seconds}
+    return {**row, "phase": None, "reason": None, "message": message}, seconds
+
+
+def _down(error: TargetError, connect_seconds: float | None) -> RawRow:
+    row: dict[str, float | str | None] = {"up": 0.0, "connect_seconds": connect_seconds, "ping_seconds": None}
+    return {**row, "phase": error.phase, "reason": str(error.reason), "message": str(error)}

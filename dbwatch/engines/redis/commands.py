@@ -1,0 +1,91 @@
+"""Owns which commands are ever sent, and how a reply becomes named fields. Knows no connection.
+
+A monitor only looks. What is not listed here is refused before it reaches a server, whoever wrote the check
+file: KEYS blocks the server, MONITOR halves its speed, EVAL can do anything, CONFIG GET shows passwords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from dbwatch.errors import CheckError
+from dbwatch.model import Reason
+
+Fields: TypeAlias = Mapping[str, str]
+
+ALLOWED: Final = frozenset(
+    {
+        "INFO",
+        "PING",
+        "ROLE",
+        "SLOWLOG LEN",
+        "SLOWLOG GET",
+        "LATENCY LATEST",
+        "LATENCY HISTORY",
+        "LATENCY HISTOGRAM",
+        "CLIENT INFO",
+        "MEMORY STATS",
+        "CLUSTER INFO",
+    }
+)
+PRIVILEGES: Final = frozenset(command.partition(" ")[0].lower() for command in ALLOWED)
+_WITH_ARGUMENTS: Final = frozenset({"SLOWLOG GET", "LATENCY HISTORY", "LATENCY HISTOGRAM"})
+
+
+def words_of(command: str) -> tuple[str, ...]:
+    """The command as it is sent. Raises CheckError when it is not one that only looks."""
+    words = tuple(command.split())
+    name = " ".join(words)
+    if name in ALLOWED:
+        return words
+    if len(words) > 2 and " ".join(words[:2]) in _WITH_ARGUMENTS:
+        return words
+    known = ", ".join(sorted(ALLOWED))
+    raise CheckError(Reason.ERROR, f"dbwatch does not send {name}; a check may use {known}", step="command")
+
+
+def acl_rule(command: str) -> str:
+    """`+slowlog|len` of SLOWLOG LEN: what `ACL SETUSER` takes."""
+    return "+" + "|".join(command.lower().split()[:2])
+
+
+def fields_of(reply: object) -> Fields:
+    """The reply by name: `key:value` lines, `key=value` words, or a flat list of pairs; a lone value is `value`.
+
+    A value made of pairs is also there piece by piece: `slave0` is joined by `slave0.lag`, `errorstat_OOM` by
+    `errorstat_OOM.count`.
+    """
+    if isinstance(reply, str):
+        return _of_text(reply)
+    if isinstance(reply, int):
+        return {"value": str(reply)}
+    if isinstance(reply, Sequence) and len(reply) % 2 == 0:
+        pairs = zip(reply[::2], reply[1::2], strict=True)
+        return {str(name): str(value) for name, value in pairs if isinstance(value, str | int | float)}
+    raise CheckError(
+        Reason.BAD_RESULT, f"the reply is a {type(reply).__name__}, which has no named fields", step="result"
+    )
+
+
+def _of_text(text: str) -> Fields:
+    found: dict[str, str] = {}
+    lines = text.splitlines()
+    if len(lines) == 1 and ":" not in lines[0].partition("=")[0]:
+        return _pairs(lines[0], " ") or {"value": lines[0]}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or line.startswith("#"):
+            continue
+        found[name] = value
+        for piece, content in _pairs(value, ",").items():
+            found[f"{name}.{piece}"] = content
+    return found
+
+
+def _pairs(text: str, separator: str) -> dict[str, str]:
+    """`a=1,b=2` as a mapping; empty when the text is anything else."""
+    pairs = [piece.partition("=") for piece in text.strip().split(separator)]
+    if not all(equals and name.replace("-", "_").isidentifier() for name, equals, _ in pairs):
+        return {}
+    return {name: value for name, _, value in pairs}

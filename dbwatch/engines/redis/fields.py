@@ -1,0 +1,52 @@
+"""Owns turning named fields into the row a check declared. Pure.
+
+A field that this server does not have is NULL, never 0: what cannot be seen must not look healthy.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dbwatch.catalogue import Check
+from dbwatch.catalogue.schema import FieldFile, Use
+from dbwatch.engines.redis.commands import Fields
+from dbwatch.errors import CheckError
+from dbwatch.model import RawRow, Reason, Value
+
+
+def row_of(check: Check, fields: Fields) -> RawRow:
+    """One row by the check's `fields` mapping. Raises CheckError(bad_result) naming a field that is no number."""
+    row: dict[str, Value] = {}
+    for name, wanted in check.fields.items():
+        column = check.columns[name]
+        if column.use is Use.LABEL or column.type == "text":
+            row[name] = fields.get(wanted.field)
+        else:
+            row[name] = _number(check, wanted, fields)
+    return row
+
+
+def number(fields: Fields, name: str) -> float | None:
+    """A field as a number; None when it is missing, no number or not finite."""
+    text = fields.get(name)
+    try:
+        value = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _number(check: Check, wanted: FieldFile, fields: Fields) -> float | None:
+    text = fields.get(wanted.field)
+    if text is None:
+        return wanted.default
+    if wanted.equals is not None:
+        return float(text == wanted.equals)
+    try:
+        value = float(text)
+    except ValueError:
+        message = f"{check.name}: the field {wanted.field} is {text[:40]!r}, not a number"
+        raise CheckError(Reason.BAD_RESULT, message, step="result") from None
+    if not math.isfinite(value):  # fragmentation ratios divide by zero on some builds
+        return None
+    return value if wanted.scale is None else value * wanted.scale
