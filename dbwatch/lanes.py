@@ -1,0 +1,228 @@
+"""Owns one target's work: its session, its backoff, its checks one after another. Knows no clock but monotonic.
+
+`run` is called from one thread at a time, the lane's own. `shut` may come from another thread, at shutdown.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from dbwatch.catalogue import Check
+from dbwatch.config import Target
+from dbwatch.deadline import Deadline
+from dbwatch.engines.base import CONNECT_PROBE, Adapter, Session
+from dbwatch.errors import CheckError, TargetError
+from dbwatch.model import Outcome, Reason
+from dbwatch.runner.run import Run, Runner
+from dbwatch.runner.samples import Reading
+from dbwatch.runner.watchdog import Watchdog
+from dbwatch.store import Store, TargetState
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+SESSION_AGE_SECONDS = 600.0
+FACTS_AGE_SECONDS = 300.0
+_FIRST_BACKOFF, _LAST_BACKOFF = 1.0, 60.0
+_CROWDED_BACKOFF = 30.0
+_SLOW_REASONS = frozenset({Reason.AUTH, Reason.TOO_MANY_CONNECTIONS, Reason.NO_DATABASE})
+
+
+class Backoff:
+    """When the next connection attempt is due after failures: 1 s doubling to 60 s, with jitter."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._due = 0.0
+        self.error: TargetError | None = None
+
+    @property
+    def waiting(self) -> bool:
+        return self.error is not None and self._clock() < self._due
+
+    def fail(self, error: TargetError) -> None:
+        """A full or a refusing server is asked again later than one that is merely away."""
+        self.error = error
+        pause = min(_LAST_BACKOFF, _FIRST_BACKOFF * 2**self._failures)
+        if error.reason in _SLOW_REASONS:
+            pause = max(pause, _CROWDED_BACKOFF)
+        self._failures = min(self._failures + 1, 10)
+        self._due = self._clock() + pause * random.uniform(0.8, 1.0)  # noqa: S311 - jitter, not cryptography
+
+    def clear(self) -> None:
+        self._failures = 0
+        self.error = None
+
+
+class Lane:
+    """One target, one session, one check at a time."""
+
+    def __init__(
+        self, target: Target, adapter: Adapter, checks: Sequence[Check], store: Store, watchdog: Watchdog
+    ) -> None:
+        self.target = target
+        self.checks: Mapping[str, Check] = {check.name: check for check in checks}
+        self._adapter = adapter
+        self._runner = Runner(target, adapter, watchdog)
+        self._watchdog = watchdog
+        self._store = store
+        self._backoff = Backoff()
+        self._probe_backoff = Backoff()
+        self._session: Session | None = None
+        self._opened = 0.0
+        self._facts_read = 0.0
+        self._readings: dict[str, Reading] = {}
+        store.register(target, checks)
+
+    def run(self, name: str, *, lifetime: bool = False) -> Outcome:
+        """Run one check now and put its outcome into the store. Never raises."""
+        check = self.checks[name]
+        outcome = self._reach(check) if check.probe == CONNECT_PROBE else self._ask(check, lifetime=lifetime)
+        before = self._last(name)
+        self._store.put(outcome)
+        if before is None or before.status is not outcome.status or before.reason is not outcome.reason:
+            log.info(
+                "check changed",
+                target=self.target.name,
+                check=name,
+                status=str(outcome.status),
+                reason=str(outcome.reason) if outcome.reason else None,
+                summary=outcome.summary,
+            )
+        return outcome
+
+    def connect(self) -> bool:
+        """Open the session now, backoff or not. False when the server cannot be reached; the store knows why."""
+        self._backoff.clear()
+        try:
+            self._live_session()
+        except TargetError:
+            return False
+        return True
+
+    def forget_baselines(self) -> None:
+        self._readings.clear()
+
+    def shut(self) -> None:
+        """End what runs now, from another thread."""
+        session = self._session
+        if session is not None:
+            session.abort()
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _last(self, name: str) -> Outcome | None:
+        view = self._store.view(self.target.name)
+        found = [v.outcome for v in view.checks if v.check.name == name] if view is not None else []
+        return found[0] if found else None
+
+    def _reach(self, check: Check) -> Outcome:
+        if self._probe_backoff.waiting and self._probe_backoff.error is not None and (last := self._last(check.name)):
+            now = time.monotonic()
+            return replace(
+                last, finished=now, finished_at_seconds=time.time(), duration_seconds=0.0, database_seconds=0.0
+            )
+        run = self._runner.reach(check, self._readings.get(check.name))
+        self._remember(check, run)
+        error = _unreachable(run.outcome)
+        state = self._store.state(self.target.name)
+        if error is None:
+            self._probe_backoff.clear()
+            self._backoff.clear()
+            self._store.set_state(self.target.name, replace(state, up=True, reason=None, message=""))
+        else:
+            self._probe_backoff.fail(error)
+            self._store.set_state(self.target.name, replace(state, up=False, reason=error.reason, message=str(error)))
+        return run.outcome
+
+    def _ask(self, check: Check, *, lifetime: bool) -> Outcome:
+        try:
+            session = self._live_session()
+        except TargetError as error:
+            return self._runner.failed(check, error)
+        run = self._runner.run(check, session, self._readings.get(check.name), lifetime=lifetime)
+        self._remember(check, run)
+        if session.closed:
+            self._drop(
+                TargetError(run.outcome.reason or Reason.CONNECTION_LOST, run.outcome.step or "", run.outcome.summary)
+            )
+        elif self._store.state(self.target.name).facts is not session.facts:
+            self._publish_facts(session)
+        return run.outcome
+
+    def _remember(self, check: Check, run: Run) -> None:
+        if run.reading is not None:
+            self._readings[check.name] = run.reading
+
+    def _live_session(self) -> Session:
+        """The session, opened or renewed when needed. Raises TargetError."""
+        now = time.monotonic()
+        if self._session is not None and now - self._opened > SESSION_AGE_SECONDS:
+            self.close()
+        if self._session is None:
+            self._session = self._open()
+            self._opened = self._facts_read = now
+        elif now - self._facts_read > FACTS_AGE_SECONDS:
+            self._refresh(self._session)
+            self._facts_read = now
+        return self._session
+
+    def _open(self) -> Session:
+        if self._backoff.waiting and self._backoff.error is not None:
+            raise self._backoff.error
+        try:
+            session = self._adapter.connect(self.target, Deadline.after(self.target.connect_timeout + 5.0))
+        except TargetError as error:
+            self._backoff.fail(error)
+            self._drop(error)
+            raise
+        if self._backoff.error is not None:
+            log.info("target reached again", target=self.target.name)
+        self._backoff.clear()
+        self._session = session
+        self._publish_facts(session)
+        return session
+
+    def _refresh(self, session: Session) -> None:
+        deadline = Deadline.after(5.0)
+        try:
+            with self._watchdog.guarding(session, deadline):
+                session.refresh(deadline)
+        except CheckError as error:
+            if session.closed:
+                lost = TargetError(error.reason, error.step or "facts", str(error))
+                self._drop(lost)
+                raise lost from error
+            log.warning("facts not refreshed", target=self.target.name, error=str(error))
+
+    def _publish_facts(self, session: Session) -> None:
+        self._store.set_state(self.target.name, TargetState(up=True, facts=session.facts))
+
+    def _drop(self, error: TargetError) -> None:
+        """The server is gone: forget the session and say so at once."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        state = self._store.state(self.target.name)
+        if state.up is not False:
+            log.warning("target down", target=self.target.name, reason=str(error.reason), error=str(error))
+        self._store.set_state(self.target.name, TargetState(up=False, reason=error.reason, message=str(error)))
+
+
+def _unreachable(outcome: Outcome) -> TargetError | None:
+    """What the connect probe's row says, as an error; None when it got through."""
+    if not outcome.rows:
+        return TargetError(outcome.reason or Reason.ERROR, outcome.step or "connect", outcome.summary)
+    row = outcome.rows[0]
+    if row.values.get("up") == 1.0:
+        return None
+    reason = row.details.get("reason") or str(Reason.ERROR)
+    return TargetError(Reason(reason), row.details.get("phase") or "connect", row.details.get("message") or "")

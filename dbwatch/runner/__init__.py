@@ -1,0 +1,1 @@
+"""The run: one check on one session under one deadline becomes one outcome."""

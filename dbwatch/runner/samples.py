@@ -1,0 +1,43 @@
+"""Owns the memory between two runs of a check: what was read last, and when. Used by one lane's thread only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dbwatch.catalogue import Check
+from dbwatch.levels import Sample
+from dbwatch.model import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The numbers of one run by row key. Bounded by the check's row limit."""
+
+    values: Mapping[str, Mapping[str, float | None]]
+    read_at: float
+
+
+def reading(rows: Sequence[Row], read_at: float) -> Reading:
+    return Reading({row.key: row.values for row in rows}, read_at)
+
+
+def sample(check: Check, row: Row, before: Reading | None, read_at: float, *, lifetime: bool) -> Sample:
+    """What the level language sees of a row: its values, and those of the previous reading.
+
+    When the check names a `resets` column and it moved, the counters started over: the previous reading is zero.
+    With `lifetime` the previous reading is zero at an unknown time: deltas are totals, rates are unknown.
+    """
+    values: dict[str, float | str | None] = {**row.labels, **row.values, **row.details}
+    zero: dict[str, float | None] = dict.fromkeys(row.values, 0.0)
+    if lifetime:
+        return Sample(values, zero, None)
+    if before is None:
+        return Sample(values, None, None)
+    elapsed = read_at - before.read_at
+    previous = before.values.get(row.key)
+    if previous is None:
+        return Sample(values, None, elapsed)
+    if check.resets is not None and previous.get(check.resets) != row.values.get(check.resets):
+        return Sample(values, zero, elapsed)
+    return Sample(values, previous, elapsed)

@@ -1,0 +1,99 @@
+"""A lane keeps one session, backs off, and tells the store at once when its server is gone."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from dbwatch import lanes
+from dbwatch.config import Target
+from dbwatch.errors import ConnectionLost, TargetError
+from dbwatch.lanes import Backoff, Lane
+from dbwatch.model import Reason, Status
+from dbwatch.runner.watchdog import Watchdog
+from dbwatch.store import Store
+from tests.unit.runner.conftest import FakeAdapter, FakeSession, make_check, row
+
+REFUSED = TargetError(Reason.REFUSED, "connect", "Connection refused")
+
+
+def test_one_session_serves_all_runs(tmp_path: Path, target: Target, watchdog: Watchdog) -> None:
+    adapter = FakeAdapter([FakeSession([[row()], [row()]])])
+    store = Store()
+    lane = Lane(target, adapter, [make_check(tmp_path)], store, watchdog)
+    assert lane.run("long_queue").reason is Reason.NO_BASELINE
+    assert lane.run("long_queue").status is Status.OK
+    assert adapter.connects == 1
+    assert store.state("orders").up is True
+
+
+def test_an_unreachable_server_is_unknown_and_asked_with_backoff(
+    tmp_path: Path, target: Target, watchdog: Watchdog
+) -> None:
+    adapter = FakeAdapter([REFUSED])
+    store = Store()
+    lane = Lane(target, adapter, [make_check(tmp_path)], store, watchdog)
+    for _ in range(5):
+        outcome = lane.run("long_queue")
+        assert (outcome.status, outcome.reason, outcome.step) == (Status.UNKNOWN, Reason.REFUSED, "connect")
+    assert adapter.connects == 1, "the others wait for the backoff"
+    assert store.state("orders").up is False
+    assert store.views()[0].status is Status.UNKNOWN
+
+
+def test_a_lost_session_is_reported_at_once_and_renewed_at_the_next_run(
+    tmp_path: Path, target: Target, watchdog: Watchdog
+) -> None:
+    dying = FakeSession([[row()], ConnectionLost(Reason.CONNECTION_LOST, "terminated")])
+
+    def measure_and_die(*args: object) -> object:
+        try:
+            return FakeSession.measure(dying, *args)  # type: ignore[arg-type]  # passes the caller's arguments on
+        except ConnectionLost:
+            dying.closed = True
+            raise
+
+    dying.measure = measure_and_die  # type: ignore[method-assign,assignment]  # the session dies in its second run
+    adapter = FakeAdapter([dying, FakeSession([[row()]])])
+    store = Store()
+    lane = Lane(target, adapter, [make_check(tmp_path)], store, watchdog)
+    lane.run("long_queue")
+    assert lane.run("long_queue").reason is Reason.CONNECTION_LOST
+    assert store.state("orders").up is False
+    assert lane.run("long_queue").status is Status.OK
+    assert store.state("orders").up is True
+
+
+def test_sessions_are_recycled_by_age(
+    tmp_path: Path, target: Target, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "SESSION_AGE_SECONDS", -1.0)
+    first = FakeSession([[row()]])
+    adapter = FakeAdapter([first, FakeSession([[row()]])])
+    lane = Lane(target, adapter, [make_check(tmp_path)], Store(), watchdog)
+    lane.run("long_queue")
+    lane.run("long_queue")
+    assert adapter.connects == 2
+    assert first.closed
+
+
+def test_backoff_doubles_to_a_minute_and_is_slow_for_a_full_server() -> None:
+    now = 0.0
+    backoff = Backoff(lambda: now)
+    pauses = []
+    for _ in range(8):
+        backoff.fail(REFUSED)
+        before = now
+        while backoff.waiting:
+            now += 0.1
+        pauses.append(now - before)
+    assert pauses[0] <= 1.1
+    assert all(later > earlier for earlier, later in itertools.pairwise(pauses[:6]))
+    assert 48 <= pauses[-1] <= 60.1
+    backoff.clear()
+    assert not backoff.waiting
+    backoff.fail(TargetError(Reason.TOO_MANY_CONNECTIONS, "auth", "full"))
+    now += 20
+    assert backoff.waiting

@@ -1,0 +1,42 @@
+"""The schedule: hashed offsets, no pile-up after a clock jump, no overlap, missed runs counted."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbwatch.schedule import HashedInterval, hashed_offset
+
+
+@given(
+    interval=st.floats(0.5, 86_400),
+    offset=st.floats(0, 86_400),
+    now=st.integers(1_000_000_000, 4_000_000_000),
+)
+def test_the_next_time_is_after_now_and_within_one_interval(interval: float, offset: float, now: int) -> None:
+    moment = datetime.datetime.fromtimestamp(now, tz=datetime.UTC)
+    following = HashedInterval(interval, offset).get_next_fire_time(None, moment)
+    waited = (following - moment).total_seconds()
+    assert -1e-3 < waited <= interval + 1e-3
+
+
+def test_a_forward_jump_of_sixty_days_enumerates_nothing() -> None:
+    trigger = HashedInterval(1.0, 0.25)
+    previous = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    later = previous + datetime.timedelta(days=60)
+    assert trigger.get_next_fire_time(previous, later) - later <= datetime.timedelta(seconds=1)
+
+
+def test_offsets_are_stable_and_spread() -> None:
+    offsets = [hashed_offset("orders", f"check_{number}", 60.0) for number in range(300)]
+    assert offsets == [hashed_offset("orders", f"check_{number}", 60.0) for number in range(300)]
+    assert hashed_offset("orders", "a", 60.0) != hashed_offset("billing", "a", 60.0)
+    filled = {int(offset // 6) for offset in offsets}
+    assert filled == set(range(10))
+
+
+def test_threads_do_not_outlive_the_module() -> None:
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("dbwatch-lane")]
