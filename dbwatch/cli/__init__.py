@@ -1,0 +1,39 @@
+"""The `dbwatch` command. Owns mapping errors to exit codes; each sub-command has a module of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from dbwatch.errors import DbwatchError
+
+EXIT_UNKNOWN = 3
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; results on stdout, everything else on stderr. Returns the exit code."""
+    import click
+
+    from dbwatch.cli.app import app
+
+    try:
+        result = app(args=list(argv) if argv is not None else None, prog_name="dbwatch", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.UsageError as error:
+        error.show(sys.stderr)
+        return EXIT_UNKNOWN
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return EXIT_UNKNOWN
+    except (KeyboardInterrupt, click.Abort):
+        return _INTERRUPTED
+    except DbwatchError as error:
+        print(f"dbwatch: {error}", file=sys.stderr)  # noqa: T201 - the one place that tells a person what was wrong
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our pipe has gone (`dbwatch check | head`); nothing is left to say.
+        sys.stderr.close()
+        return EXIT_UNKNOWN
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,172 @@
+"""Owns the daemon: puts the parts together, follows signals, reloads, ends in time. The composition root of `serve`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from dbwatch.config import Config, Target, load_config, zero_config
+from dbwatch.engines import adapter_for
+from dbwatch.errors import ConfigError
+from dbwatch.exposition import Exposition
+from dbwatch.lanes import Lane
+from dbwatch.report.document import document
+from dbwatch.runner.plan import selected
+from dbwatch.runner.watchdog import Watchdog
+from dbwatch.schedule import TICK_SECONDS, Scheduler
+from dbwatch.store import Store
+from dbwatch.web import WebServer, create_app
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+SHUTDOWN_SECONDS = 5.0
+_LATE_TICKS = 6
+
+
+def config_source(path: Path | None, urls: tuple[str, ...] = ()) -> Callable[[], Config]:
+    """How to read the configuration, now and at every reload."""
+    return (lambda: load_config(path)) if path is not None else (lambda: zero_config(urls))
+
+
+class Daemon:
+    """Runs until a signal. `read_config` is called at the start and at every reload."""
+
+    def __init__(self, read_config: Callable[[], Config], host: str, port: int, *, enable_reload: bool = False) -> None:
+        self._read_config = read_config
+        self._config = read_config()
+        if not self._config.targets:
+            raise ConfigError.of(
+                self._config.source,
+                "names no target",
+                hint="give a URL, --config FILE, or set DATABASE_URL or REDIS_URL",
+            )
+        self.store = Store()
+        self._watchdog = Watchdog()
+        self.scheduler = Scheduler(self._missed)
+        self.exposition = Exposition(self.store, self.scheduler)
+        self.store.subscribe(self.exposition.update)
+        self._lanes: dict[str, Lane] = {}
+        self._started = time.monotonic()
+        self._started_at_seconds = time.time()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._reloading = False
+        self._reload_lock = threading.Lock()
+        app = create_app(
+            self.store,
+            self.exposition,
+            ready=self._ready,
+            alive=self._alive,
+            document=self._document,
+            reload=self.reload if enable_reload else None,
+        )
+        self.web = WebServer(app, host, port)
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; returns the exit code."""
+        self.start()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        while not self._stopping:
+            self._wake.wait()
+            self._wake.clear()
+            if self._reloading:
+                self._reloading = False
+                self.reload()
+        self.stop()
+        return 0
+
+    def start(self) -> None:
+        """Bind the port first: a daemon that cannot be scraped must not start to measure. Raises ConfigError."""
+        self.web.start()
+        for target in self._config.targets:
+            self._lanes[target.name] = self._lane(target, self._config)
+        self.scheduler.start(self._lanes.values())
+        self.exposition.reload_succeeded(True)
+        log.info("serving", address=self.web.address, targets=len(self._lanes), config=self._config.source)
+
+    def stop(self) -> None:
+        """Stop ticking, end what runs, close; never waits for a hung server."""
+        log.info("stopping")
+        guard = threading.Timer(SHUTDOWN_SECONDS, os._exit, args=(0,))
+        guard.daemon = True
+        guard.start()
+        self.scheduler.stop()
+        for lane in self._lanes.values():
+            lane.close()
+        self._watchdog.close()
+        self.web.stop()
+        guard.cancel()
+
+    def reload(self) -> list[str]:
+        """Validate, then swap; lanes of unchanged targets keep session and schedule. Returns the problems."""
+        with self._reload_lock:
+            try:
+                config = self._read_config()
+                if not config.targets:
+                    raise ConfigError.of(config.source, "names no target")
+            except ConfigError as error:
+                self.exposition.reload_succeeded(False)
+                problems = [str(problem) for problem in error.problems]
+                log.error("config rejected", problems=problems)
+                return problems
+            self._swap(config)
+            self._config = config
+            self.exposition.reload_succeeded(True)
+            log.info("config reloaded", targets=len(self._lanes))
+            return []
+
+    def _swap(self, config: Config) -> None:
+        wanted = {target.name: target for target in config.targets}
+        for name in list(self._lanes):
+            lane = self._lanes[name]
+            target = wanted.get(name)
+            if target == lane.target and list(lane.checks.values()) == list(selected(config.catalogue, lane.target)):
+                continue
+            self.scheduler.remove(name)
+            self._lanes.pop(name).close()
+            self.store.forget(name)
+            self.exposition.forget(name)
+        for name, target in wanted.items():
+            if name not in self._lanes:
+                lane = self._lane(target, config)
+                self._lanes[name] = lane
+                self.scheduler.add(lane)
+
+    def _lane(self, target: Target, config: Config) -> Lane:
+        if target.password is not None and target.password.readable_by_others():
+            log.warning("password file is readable by others", target=target.name, file=str(target.password.file))
+        checks = selected(config.catalogue, target)
+        return Lane(target, adapter_for(target.engine), checks, self.store, self._watchdog)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._reloading = True
+        elif self._stopping:
+            os._exit(0)
+        else:
+            self._stopping = True
+        self._wake.set()
+
+    def _missed(self, target: str, check: str) -> None:
+        self.exposition.missed(target, check)
+
+    def _ready(self) -> bool:
+        return self.scheduler.first_pass_done
+
+    def _alive(self) -> bool:
+        return time.monotonic() - self.scheduler.tick_monotonic < _LATE_TICKS * TICK_SECONDS
+
+    def _document(self) -> Mapping[str, object]:
+        return document(
+            self.store.views(),
+            started_at_seconds=self._started_at_seconds,
+            duration_seconds=time.monotonic() - self._started,
+        )

@@ -1,0 +1,148 @@
+"""Owns the `/metrics` page: blocks rendered when a check finishes, joined and compressed once, sent many times.
+
+`update` runs in the lanes' threads, `page` in the web server's. A scrape waits for no check, no check for a scrape,
+nothing here reaches a database, and `update` never raises.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from dbwatch.catalogue import Check
+from dbwatch.config import Target
+from dbwatch.engines.base import CONNECT_PROBE
+from dbwatch.exposition.about import about_check, about_target, interval_of
+from dbwatch.exposition.block import END, Block, Format, join
+from dbwatch.exposition.joined import Joined
+from dbwatch.exposition.ledger import Entries, Entry, Ledger
+from dbwatch.exposition.process import ProcessMetrics, SchedulerState
+from dbwatch.exposition.samples import MOST_SERIES_OF_CHECK, MOST_SERIES_OF_TARGET, Samples, samples_of
+from dbwatch.exposition.tally import Tally
+from dbwatch.model import Outcome, Status
+from dbwatch.store import Store, TargetView
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class Exposition:
+    """Subscribe `update` to the store; `page` gives what a scrape gets."""
+
+    def __init__(
+        self, store: Store, scheduler_state: SchedulerState, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._process = ProcessMetrics(scheduler_state)
+        self._ledger = Ledger()
+        self._joining = threading.Lock()
+        self._joined: dict[Format, Joined] = {}
+        self._reload_successful = True
+
+    def update(self, target: Target, check: Check, outcome: Outcome) -> None:
+        """Render one check's outcome. A store listener; called in the lane's thread."""
+        try:
+            samples = self._samples(target, check, outcome)
+
+            def change(old: Entry, tally: Tally) -> Entry:
+                tally.count(outcome, samples.dropped if samples is not None else 0)
+                about = about_check(target, check, outcome, tally)
+                if samples is None:
+                    # No answer is not an answer: what was true at the last one stays until it is too old.
+                    return replace(old, about=about, outcome=outcome)
+                expires = outcome.finished + 2 * interval_of(target, check) + check.timeout
+                return Entry(about, outcome, samples.block, expires, is_probe=check.probe == CONNECT_PROBE)
+
+            self._ledger.write(target.name, check.name, change)
+        except Exception:
+            # A page without one check is better than a lane that ends.
+            log.exception("check not rendered", target=target.name, check=check.name)
+            self._ledger.drop(target.name, (check.name,))
+
+    def missed(self, target: str, check: str) -> None:
+        """Count a run that was left out. Names that are not registered are ignored."""
+        view = self._store.view(target)
+        if view is None or check not in _names(view):
+            return
+        owner, known = view.target, next(known.check for known in view.checks if known.check.name == check)
+
+        def change(old: Entry, tally: Tally) -> Entry:
+            tally.missed += 1
+            return replace(old, about=about_check(owner, known, old.outcome, tally))
+
+        self._ledger.write(target, check, change)
+
+    def reload_succeeded(self, successful: bool) -> None:
+        self._reload_successful = successful
+
+    def forget(self, target: str) -> None:
+        """Drop all series of a target and all that was counted."""
+        self._ledger.drop(target)
+
+    def page(self, openmetrics: bool = False, *, gzip: bool = False) -> bytes:
+        """The whole page, from memory."""
+        form = Format.OPENMETRICS if openmetrics else Format.TEXT
+        process = self._process.render(reload_successful=self._reload_successful)
+        tail = join([process], form) + END[form]
+        with self._joining:
+            joined = self._current(form)
+            return joined.gzip_followed_by(tail) if gzip else joined.followed_by(tail)
+
+    def _samples(self, target: Target, check: Check, outcome: Outcome) -> Samples | None:
+        """The rendered rows; none when the check was skipped, None when it could not look."""
+        if outcome.status is Status.SKIPPED:
+            return Samples()
+        if not outcome.answered and not outcome.rows:
+            return None
+        now = self._clock()
+        others = (entry for name, entry in self._ledger.of(target.name).items() if name != check.name)
+        taken = sum(entry.samples.series for entry in others if now < entry.expires)
+        return samples_of(target, check, outcome, max(0, min(MOST_SERIES_OF_CHECK, MOST_SERIES_OF_TARGET - taken)))
+
+    def _current(self, form: Format) -> Joined:
+        """The joined page, joined anew when anything changed or grew too old since."""
+        # Entries first, views second: an entry whose check is in no later view belongs to nobody any more.
+        version, entries = self._ledger.snapshot()
+        views = self._store.views()
+        now = self._clock()
+        made_of = (version, *((view.target, view.state, _names(view)) for view in views))
+        old = self._joined.get(form)
+        if old is not None and now < old.valid_until and old.made_of == made_of:
+            return old
+        self._drop_strangers(entries, views)
+        shown = [entry for view in views for entry in _true_now(view, entries) if now < entry.expires]
+        cost = self._ledger.query_seconds()
+        blocks: list[Block] = [entry.samples for entry in shown]
+        blocks += (about_target(view.target, view.state, cost.get(view.target.name, 0.0)) for view in views)
+        blocks += (entry.about for view in views for entry in _entries(view, entries))
+        valid_until = min((entry.expires for entry in shown), default=math.inf)
+        joined = self._joined[form] = Joined(made_of, valid_until, join(blocks, form))
+        return joined
+
+    def _drop_strangers(self, entries: Entries, views: Sequence[TargetView]) -> None:
+        registered = {view.target.name: _names(view) for view in views}
+        for target, checks in entries.items():
+            names = registered.get(target)
+            strangers = checks.keys() - set(names or ())
+            if strangers:
+                self._ledger.drop(target, strangers if names is not None else None)
+
+
+def _names(view: TargetView) -> tuple[str, ...]:
+    return tuple(known.check.name for known in view.checks)
+
+
+def _entries(view: TargetView, entries: Entries) -> Sequence[Entry]:
+    own: Mapping[str, Entry] = entries.get(view.target.name, {})
+    return [own[name] for name in _names(view) if name in own]
+
+
+def _true_now(view: TargetView, entries: Entries) -> Sequence[Entry]:
+    """The entries whose samples may be shown: of a lost server only what the connect probe says."""
+    lost = view.state.up is False and view.state.facts is None
+    return [entry for entry in _entries(view, entries) if entry.is_probe or not lost]

@@ -1,0 +1,58 @@
+"""Writes what is generated from the catalogue: alert rules, dashboards, pages, and the text of `dbwatch explain`.
+
+Refuses to touch the file system: it returns texts by path, the same texts for the same catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dbwatch.catalogue import Catalogue
+from dbwatch.engines.base import CONNECT_PROBE
+from dbwatch.render.alerts import alert_files
+from dbwatch.render.dashboards import dashboard_files
+from dbwatch.render.explain import explain, explain_text
+from dbwatch.render.index import index_pages
+from dbwatch.render.inhibition import PATH, inhibition_file
+from dbwatch.render.names import RUNBOOK_BASE, alert_name, find_check, find_checks, has_alert
+from dbwatch.render.pages import check_pages
+from dbwatch.render.self_alerts import self_alert_file
+
+__all__ = [
+    "GENERATED",
+    "RUNBOOK_BASE",
+    "alert_name",
+    "explain",
+    "explain_text",
+    "find_check",
+    "find_checks",
+    "render_all",
+]
+
+GENERATED: Final = (
+    "alerts/*.rules.yaml",
+    PATH,
+    "dashboards/*.json",
+    "docs/checks/*.md",
+    "docs/checks/*/*.md",
+    "docs/metrics.md",
+)
+"""What `render_all` may return; a file that fits and is not returned is a leftover of an older catalogue."""
+
+
+def render_all(catalogue: Catalogue, *, runbook_base: str = RUNBOOK_BASE) -> Mapping[str, str]:
+    """Every generated file, path below the checkout -> text. Raises ConfigError when alerts cannot be named."""
+    unreachable = sorted(
+        {alert_name(check) for check in catalogue if check.probe == CONNECT_PROBE and has_alert(check)}
+    )
+    labels = sorted({label for check in catalogue for label in check.labels})
+    files = [
+        *alert_files(catalogue, runbook_base),
+        self_alert_file(catalogue, runbook_base),
+        (PATH, inhibition_file(unreachable, labels)),
+        *dashboard_files(catalogue),
+        *check_pages(catalogue),
+        *index_pages(catalogue),
+    ]
+    return dict(sorted(files))

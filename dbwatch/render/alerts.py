@@ -1,0 +1,108 @@
+"""Owns the alert of each check: `alerts/<engine>.rules.yaml`. Refuses to know how levels become PromQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dbwatch.catalogue import Catalogue, Check
+from dbwatch.errors import ConfigError, Problem
+from dbwatch.model import Engine, Status
+from dbwatch.render.expression import AlertExpression, alert_expression
+from dbwatch.render.names import ALERT_NAME_LENGTH, alert_name, dashboard_uid, has_alert
+from dbwatch.render.rules import Group, Rule, rule_file, split
+from dbwatch.render.words import level_in_words, one_line, sentence
+
+KEEP_FIRING_SECONDS: Final = {Status.CRITICAL: 300.0, Status.WARNING: 900.0}
+"""A missed scrape or a restart of the daemon must not resolve an alert and send it anew."""
+
+
+def alert_files(catalogue: Catalogue, runbook_base: str) -> Iterator[tuple[str, str]]:
+    """The rule file of every engine that has alerts. Raises ConfigError for names that cannot be."""
+    _refuse_bad_names(catalogue)
+    for engine in Engine:
+        groups = list(_groups(catalogue, engine, runbook_base))
+        if groups:
+            title = f"Alerts of dbwatch for {engine.product}"
+            yield f"alerts/{engine}.rules.yaml", rule_file(title, f"checks/{engine}/", groups)
+
+
+def check_rules(check: Check, runbook_base: str) -> Iterator[Rule]:
+    """The rules of one check, critical before warning."""
+    if not has_alert(check):
+        return
+    for status in check.levels:
+        expression = alert_expression(check, status)
+        yield Rule(
+            alert=alert_name(check),
+            expr=expression.promql,
+            for_seconds=for_seconds(check, status),
+            keep_firing_for_seconds=check.alert.keep_firing_for or KEEP_FIRING_SECONDS[status],
+            labels=_labels(check, status),
+            annotations={
+                "summary": sentence(check.summary),
+                "description": description(check, status, expression),
+                "runbook_url": f"{runbook_base}/{check.engine}/{check.name}.md",
+                "dashboard_url": dashboard_path(dashboard_uid(check.engine)),
+                "command": f"dbwatch explain {check.name}",
+            },
+        )
+
+
+def description(check: Check, status: Status, expression: AlertExpression) -> str:
+    """Where, how much, against which limit, and why it matters, in Prometheus' template language."""
+    limit = f"{status} when {level_in_words(check.levels[status])}"
+    labels = "".join(f"{{{{ with $labels.{name} }}}}, {name} {{{{ . }}}}{{{{ end }}}}" for name in check.labels)
+    where = "{{ $labels.target }}" + labels
+    found = "{{ $value }} found"
+    if expression.reason is not None:
+        said = f"{found} ({limit})"
+    elif expression.subject is None:
+        said = f"{{{{ if $labels.check }}}}{found} by the limits of this target{{{{ else }}}}{limit}{{{{ end }}}}"
+    else:
+        value = f"{expression.subject} is {expression.unit.template} ({limit})"
+        said = f"{{{{ if $labels.check }}}}{found} by the limits of this target{{{{ else }}}}{value}{{{{ end }}}}"
+    return f"{where}: {said}. {one_line(check.why)}"
+
+
+def dashboard_path(uid: str) -> str:
+    """A path below any Grafana, with the target and its job filled in."""
+    return f"/d/{uid}?var-job={{{{ $labels.job | urlquery }}}}&var-target={{{{ $labels.target | urlquery }}}}"
+
+
+def for_seconds(check: Check, status: Status) -> float:
+    """How long the level must hold before the alert fires."""
+    own = check.alert.for_critical if status is Status.CRITICAL else None
+    return own if own is not None else check.for_seconds
+
+
+def _labels(check: Check, status: Status) -> dict[str, str]:
+    """A label of the rule replaces the row's; two rows told apart by it alone would make Prometheus refuse both."""
+    labels = {"severity": str(status), "component": str(check.engine), "kind": check.alert.kind}
+    return {name: value for name, value in labels.items() if name not in check.labels}
+
+
+def _groups(catalogue: Catalogue, engine: Engine, runbook_base: str) -> Iterator[Group]:
+    checks = sorted(catalogue.of(engine), key=lambda check: check.name)
+    for name in sorted({check.group for check in checks}):
+        rules = [rule for check in checks if check.group == name for rule in check_rules(check, runbook_base)]
+        yield from split(f"dbwatch.{engine}.{name}", rules)
+
+
+def _refuse_bad_names(catalogue: Catalogue) -> None:
+    problems: list[Problem] = []
+    owners: dict[str, Check] = {}
+    for check in filter(has_alert, catalogue):
+        name = alert_name(check)
+        owner = owners.setdefault(name, check)
+        if owner is not check:
+            message = f"{name} is the alert of {owner.file} already"
+            problems.append(Problem(check.file, None, "alert.name", message, "give it a name of its own"))
+        if len(name) > ALERT_NAME_LENGTH:
+            message = f"{name} is longer than {ALERT_NAME_LENGTH} characters"
+            problems.append(Problem(check.file, None, "alert.name", message, "give it a shorter name"))
+        for label in sorted({"severity", "component"} & set(check.labels)):
+            message = "is a label of every alert"
+            problems.append(Problem(check.file, None, f"columns.{label}", message, "rename the column"))
+    if problems:
+        raise ConfigError(problems)

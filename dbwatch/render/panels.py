@@ -1,0 +1,168 @@
+"""Owns the panel of a check: its query, unit, colours and text from the check file. Refuses to place it anywhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from dbwatch.catalogue import Check
+from dbwatch.catalogue.schema import PanelFile, Use
+from dbwatch.levels import Comparison, NotExpressible, thresholds, to_promql
+from dbwatch.model import Status
+from dbwatch.render.expression import promql_context
+from dbwatch.render.grafana import Color, Kind, Panel, Query, Step, TableColumn
+from dbwatch.render.units import Unit, per_second, unit_of_column
+from dbwatch.render.words import level_in_words, one_line, sentence
+
+MATCHERS: Final = 'job=~"$job",target=~"$target"'
+
+NEUTRAL: Final = (Step(Color.BLUE),)
+
+_RATE_WINDOW: Final = "$__rate_interval"
+_TABLE_COLUMNS: Final = 8
+_SIZES: Final = {Kind.STAT: (4, 4), Kind.TIMESERIES: (8, 8), Kind.BARGAUGE: (8, 8), Kind.TABLE: (12, 8)}
+_RISING: Final = frozenset({Comparison.GREATER, Comparison.GREATER_EQUAL})
+_FALLING: Final = frozenset({Comparison.LESS, Comparison.LESS_EQUAL})
+
+
+def check_panel(check: Check, hint: PanelFile) -> Panel:
+    """The panel that the check's `panel:` asks for."""
+    kind = Kind(hint.kind)
+    name = hint.column or next(iter(check.exported), None)
+    expr = _series(check, name) if name is not None else None
+    if name is None or expr is None:
+        return _findings_panel(check, hint)
+    if kind is Kind.TABLE and check.exported:
+        return _table_panel(check, hint, name)
+    width, height = _SIZES[kind]
+    return Panel(
+        kind=kind,
+        title=hint.title or check.summary,
+        description=panel_text(check),
+        queries=(Query(expr, _legend(check, hint), kind is not Kind.TIMESERIES, min_step_seconds=check.every),),
+        unit=_unit(check, hint, name).grafana,
+        steps=level_colors(check, name),
+        width=width,
+        height=height,
+    )
+
+
+def panel_text(check: Check) -> str:
+    """What the panel shows, why one would look, and which colour means what."""
+    levels = [f"{status.capitalize()} when {level_in_words(level)}." for status, level in check.levels.items()]
+    return "\n\n".join([sentence(check.summary), one_line(check.why), *levels, f"`dbwatch explain {check.name}`"])
+
+
+def level_colors(check: Check, column: str) -> tuple[Step, ...]:
+    """Red and orange where the levels draw the line for this column; neutral when they draw none."""
+    limits: dict[Status, float] = {}
+    rising: set[bool] = set()
+    for status, level in check.levels.items():
+        for threshold in thresholds(level):
+            if threshold.column == column and threshold.comparison in _RISING | _FALLING and status not in limits:
+                limits[status] = threshold.limit
+                rising.add(threshold.comparison in _RISING)
+    if len(rising) != 1:
+        return NEUTRAL
+    critical, warning = limits.get(Status.CRITICAL), limits.get(Status.WARNING)
+    if rising == {True}:
+        return _ascending([(None, Color.GREEN), (warning, Color.ORANGE), (critical, Color.RED)])
+    worst = Color.RED if critical is not None else Color.ORANGE
+    middle = Color.ORANGE if warning is not None else Color.GREEN
+    return _ascending([(None, worst), (critical, middle), (warning, Color.GREEN)])
+
+
+def _ascending(wanted: list[tuple[float | None, Color]]) -> tuple[Step, ...]:
+    """Grafana wants the limits in order; one that is overtaken by a worse one is left out."""
+    steps = [Step(wanted[0][1])]
+    for value, color in wanted[1:]:
+        if value is None:
+            continue
+        last = steps[-1].value
+        if last is not None and value <= last:
+            steps.pop()
+        steps.append(Step(color, value))
+    return tuple(steps)
+
+
+def _series(check: Check, name: str) -> str | None:
+    """What one column shows over time; None for what is not exported and cannot be derived from what is."""
+    derived = check.derived.get(name)
+    if derived is not None:
+        try:
+            return to_promql(derived, promql_context(check, MATCHERS, _RATE_WINDOW))
+        except NotExpressible:
+            return None
+    metric = check.columns[name].metric
+    if metric is None:
+        return None
+    selector = f"{metric}{{{MATCHERS}}}"
+    return f"rate({selector}[{_RATE_WINDOW}])" if check.columns[name].use is Use.COUNTER else selector
+
+
+def _unit(check: Check, hint: PanelFile, name: str) -> Unit:
+    unit = Unit(hint.unit)
+    if unit in (Unit.COUNT, Unit.PER_SECOND):
+        named = unit_of_column(check, name)
+        unit = named if named is not Unit.COUNT else unit
+    counter = name in check.columns and check.columns[name].use is Use.COUNTER
+    return per_second(unit) if counter else unit
+
+
+def _legend(check: Check, hint: PanelFile) -> str:
+    """Grafana's `{{label}}` of our `{label}`, the target first; every label when the check does not say."""
+    if hint.legend is not None:
+        legend = re.sub(r"(?<!\{)\{(\w+)\}(?!\})", r"{{\1}}", hint.legend)
+        return legend if "{{target}}" in legend else f"{{{{target}}}}: {legend}"
+    return " ".join(f"{{{{{name}}}}}" for name in ("target", *check.labels))
+
+
+def _table_panel(check: Check, hint: PanelFile, first: str) -> Panel:
+    names = [first] if first in check.exported else []
+    names += [name for name in check.exported if name not in names]
+    names = names[:_TABLE_COLUMNS]
+    sources = ["Value"] if len(names) == 1 else [f"Value #{chr(ord('A') + place)}" for place in range(len(names))]
+    labels = tuple(TableColumn(label, label) for label in ("target", *check.labels))
+    values = tuple(
+        TableColumn(source, name, unit_of_column(check, name).grafana, _table_colors(check, name))
+        for source, name in zip(sources, names, strict=True)
+    )
+    width, height = _SIZES[Kind.TABLE]
+    return Panel(
+        kind=Kind.TABLE,
+        title=hint.title or check.summary,
+        description=panel_text(check),
+        queries=tuple(Query(f"{check.columns[name].metric}{{{MATCHERS}}}", instant=True) for name in names),
+        unit=_unit_of_first(check, hint, first),
+        steps=NEUTRAL,
+        width=width,
+        height=height,
+        columns=(*labels, *values),
+        hidden=("job", "instance"),
+        sort_by=names[0],
+    )
+
+
+def _table_colors(check: Check, name: str) -> tuple[Step, ...]:
+    """No colour for the cells that no level is about."""
+    steps = level_colors(check, name)
+    return () if steps == NEUTRAL else steps
+
+
+def _unit_of_first(check: Check, hint: PanelFile, first: str) -> str:
+    said = Unit(hint.unit)
+    return (said if said is not Unit.COUNT else unit_of_column(check, first)).grafana
+
+
+def _findings_panel(check: Check, hint: PanelFile) -> Panel:
+    """For a check that exports nothing PromQL can draw: how much it found."""
+    width, height = _SIZES[Kind.TIMESERIES]
+    return Panel(
+        kind=Kind.TIMESERIES,
+        title=hint.title or check.summary,
+        description=panel_text(check),
+        queries=(Query(f'dbwatch_check_findings{{check="{check.name}",{MATCHERS}}}', "{{target}} {{status}}"),),
+        steps=NEUTRAL,
+        width=width,
+        height=height,
+    )

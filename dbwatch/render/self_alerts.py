@@ -1,0 +1,216 @@
+"""Owns the alerts about dbwatch itself and about checks without an alert of their own: `alerts/self.rules.yaml`.
+
+Refuses to know what any check measures. Checks of a target that is down say nothing here: one alert for it is enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from dbwatch.catalogue import Catalogue
+from dbwatch.engines.base import CONNECT_PROBE
+from dbwatch.model import Status
+from dbwatch.render.alerts import KEEP_FIRING_SECONDS, dashboard_path
+from dbwatch.render.expression import SAME_TARGET
+from dbwatch.render.names import FLEET_UID, has_alert
+from dbwatch.render.rules import Rule, rule_file, split
+
+PAGE: Final = "docs/checks/dbwatch.md"
+
+_UP: Final = f"and {SAME_TARGET} dbwatch_target_up == 1"
+_OF: Final = "{{ $labels.target }}: {{ $labels.check }}"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfAlert:
+    """An alert with its runbook."""
+
+    name: str
+    severity: Status
+    expr: str
+    for_seconds: float
+    summary: str
+    description: str
+    meaning: str
+    mitigation: str
+    kind: str = "cause"
+
+
+def self_alerts(catalogue: Catalogue) -> tuple[SelfAlert, ...]:
+    """All of them, in the order of the file."""
+    return (*_daemon(), *_targets(catalogue), *_runs(), *_verdicts(catalogue))
+
+
+def self_alert_file(catalogue: Catalogue, runbook_base: str) -> tuple[str, str]:
+    """Path and text of the rule file."""
+    rules = [_rule(alert, runbook_base) for alert in self_alerts(catalogue)]
+    text = rule_file("Alerts of dbwatch about itself", "dbwatch/render/self_alerts.py", split("dbwatch.self", rules))
+    return "alerts/self.rules.yaml", text
+
+
+def _rule(alert: SelfAlert, runbook_base: str) -> Rule:
+    return Rule(
+        alert=alert.name,
+        expr=alert.expr,
+        for_seconds=alert.for_seconds,
+        keep_firing_for_seconds=KEEP_FIRING_SECONDS[alert.severity],
+        labels={"severity": str(alert.severity), "component": "dbwatch", "kind": alert.kind},
+        annotations={
+            "summary": alert.summary,
+            "description": alert.description,
+            "runbook_url": f"{runbook_base}/dbwatch.md#{alert.name.lower()}",
+            "dashboard_url": dashboard_path(FLEET_UID),
+            "command": f"dbwatch explain {alert.name}",
+        },
+    )
+
+
+def _daemon() -> tuple[SelfAlert, ...]:
+    return (
+        SelfAlert(
+            "DbwatchDown",
+            Status.CRITICAL,
+            # Whatever its job is called: an instance that was a dbwatch within the last day. Without the day's
+            # memory a dead daemon takes every one of its alerts with it.
+            "up == 0\nand on (job, instance) count_over_time(dbwatch_build_info[1d]) > 0",
+            300,
+            "Prometheus cannot scrape dbwatch.",
+            "{{ $labels.job }} at {{ $labels.instance }} does not answer: nothing of its targets is known.",
+            "A daemon that was scraped within the last day no longer answers. All its other alerts are blind.",
+            "Is the process there (`systemctl status dbwatch`, `kubectl get pods`)? Did it run out of memory? Do the "
+            "port, TLS and basic auth of the scrape still fit its web configuration? A daemon that was removed on "
+            "purpose is forgotten after a day. An alert cannot tell that Prometheus itself is gone: use a dead man's "
+            "switch for that.",
+            "symptom",
+        ),
+        SelfAlert(
+            "DbwatchSchedulerStuck",
+            Status.CRITICAL,
+            "time() - dbwatch_scheduler_tick_timestamp_seconds > 60",
+            120,
+            "The scheduler of dbwatch stands still.",
+            "{{ $labels.instance }}: the last tick was {{ $value | humanizeDuration }} ago; no check runs.",
+            "The daemon answers, but starts no checks. It ticks every 5 seconds; `/healthz` fails as well.",
+            "Restart the daemon (an orchestrator with a liveness probe on `/healthz` has done so already) and report "
+            "the log before it. A clock that differs by a minute between the daemon and Prometheus looks the same.",
+            "symptom",
+        ),
+        SelfAlert(
+            "DbwatchConfigReloadFailed",
+            Status.WARNING,
+            "dbwatch_config_last_reload_successful == 0",
+            300,
+            "The last reload of the configuration was refused.",
+            "{{ $labels.instance }} runs on an older configuration than the file holds.",
+            "The file was changed and is not valid; the daemon keeps the configuration it had.",
+            "`dbwatch validate` with the same `--config` names every problem with its line. Reload when it is silent.",
+        ),
+    )
+
+
+def _targets(catalogue: Catalogue) -> tuple[SelfAlert, ...]:
+    probes = sorted({check.name for check in catalogue if check.probe == CONNECT_PROBE and has_alert(check)})
+    # A connect check that has spoken already is an alert with a better text; the target is not down twice.
+    status = f'dbwatch_check_status{{check=~"{"|".join(probes)}"}}'
+    spoken = f"\nunless {SAME_TARGET} ({status} == 1 or {status} == 2)" if probes else ""
+    return (
+        SelfAlert(
+            "DbwatchTargetDown",
+            Status.CRITICAL,
+            f"dbwatch_target_up == 0{spoken}",
+            120,
+            "A target does not answer.",
+            "{{ $labels.target }} ({{ $labels.engine }}) cannot be reached by {{ $labels.instance }}.",
+            "dbwatch has no session to the target and cannot open one. Silent while the connect check of the engine "
+            "says so itself.",
+            "`dbwatch check` with the same `--config` and the target's name says at which step it ends: name, port, "
+            "TLS, password, too many connections. `dbwatch doctor` says what is missing for the role.",
+            "symptom",
+        ),
+        SelfAlert(
+            "DbwatchCostHigh",
+            Status.WARNING,
+            "rate(dbwatch_target_query_seconds_total[15m]) > 0.2",
+            1800,
+            "The checks keep a target busy.",
+            "{{ $labels.target }} spends {{ $value | humanizePercentage }} of one connection's time on checks.",
+            "The queries of dbwatch run more than a fifth of the time. They run one at a time, so this is the most "
+            "that they can cost; it is still more than a monitor should.",
+            "The fleet dashboard shows the slow checks. Raise their `intervals`, lower the `profile`, or exclude "
+            "databases that need no look.",
+        ),
+    )
+
+
+def _runs() -> tuple[SelfAlert, ...]:
+    return (
+        SelfAlert(
+            "DbwatchCheckStale",
+            Status.WARNING,
+            "time() - dbwatch_check_last_success_timestamp_seconds > 3 * dbwatch_check_interval_seconds + 60\n"
+            f"unless on (job, instance, target, check) dbwatch_check_status == 4\n{_UP}",
+            60,
+            "A check has stopped to answer.",
+            f"{_OF} gave its last answer {{{{ $value | humanizeDuration }}}} ago.",
+            "Three runs in a row gave no answer, or the check does not run at all. Its samples are gone from the "
+            "metrics, so its own alert cannot fire. Silent for a check that is skipped and a target that is down.",
+            "`dbwatch check TARGET --check NAME` shows the reason: a time limit, a lock, a missing grant. The label "
+            "`reason` of `dbwatch_check_reason` says the same for the daemon.",
+        ),
+        SelfAlert(
+            "DbwatchCheckUnknown",
+            Status.WARNING,
+            "dbwatch_check_status == 3\n"
+            'unless on (job, instance, target, check) dbwatch_check_reason{reason="no_baseline"}\n'
+            f"{_UP}",
+            900,
+            "A check cannot give an answer.",
+            f"{_OF} has been unknown for 15 minutes.",
+            "The check runs and fails, so nothing is known about what it watches. Unknown is neither ok nor zero. "
+            "A first reading of counters is not meant: its verdict follows with the second.",
+            "`dbwatch explain NAME` says what the check needs, `dbwatch doctor TARGET` what this role lacks, with the "
+            "statement that grants it. A check that cannot work here can be disabled for the target.",
+        ),
+        SelfAlert(
+            "DbwatchChecksMissed",
+            Status.WARNING,
+            "sum by (job, instance, target) (increase(dbwatch_check_missed_total[30m])) > 10",
+            900,
+            "Runs of checks are left out.",
+            "{{ $labels.target }}: {{ $value | humanize }} runs were left out within 30 minutes.",
+            "The checks of a target run one after another, and together they take longer than their intervals allow.",
+            "The fleet dashboard shows how long each takes. Raise the `intervals` of the slow ones, or find out why "
+            "the server answers slowly.",
+        ),
+        SelfAlert(
+            "DbwatchSeriesDropped",
+            Status.WARNING,
+            "increase(dbwatch_series_dropped_total[3h]) > 0",
+            900,
+            "A check has more rows than it may export, or rows that cannot be told apart.",
+            f"{_OF} left out {{{{ $value | humanize }}}} rows or series within 3 hours; they are not on the metrics page.",
+            "Every check has a limit of rows, so that a database with a million tables cannot take down Prometheus.",
+            "Exclude databases. The worst rows come first, so what is cut off is the least of it. In a check of your "
+            "own, see that `key` tells the rows apart and that no column is NaN.",
+        ),
+    )
+
+
+def _verdicts(catalogue: Catalogue) -> tuple[SelfAlert, ...]:
+    known = sorted({check.name for check in catalogue if check.levels})
+    matcher = f'{{check!~"{"|".join(known)}"}}' if known else ""
+    return tuple(
+        SelfAlert(
+            f"DbwatchCheck{str(status).capitalize()}",
+            status,
+            f"dbwatch_check_status{matcher} == {status.number}",
+            60 if status is Status.CRITICAL else 300,
+            f"A check of your own is {status}.",
+            f"{_OF} is {status}.",
+            "A check that came from `checks_dir:` found something. The bundled checks have alerts of their own and "
+            "are left out here; `dbwatch render` with your configuration writes such alerts for yours, too.",
+            "The status page and `dbwatch check TARGET --check NAME` show the findings and their fix.",
+        )
+        for status in (Status.CRITICAL, Status.WARNING)
+    )

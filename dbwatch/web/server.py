@@ -1,0 +1,97 @@
+"""Owns the listening socket and the thread that serves it. Knows no route; leaves signals and logging to others."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Final
+
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
+
+from dbwatch.errors import ConfigError, DbwatchError
+from dbwatch.web.timeouts import TimedProtocol
+
+MOST_CONNECTIONS: Final = 512
+KEEP_ALIVE_SECONDS: Final = 5
+LARGEST_HEADERS: Final = 16 * 1024
+_START_SECONDS: Final = 10.0
+_GRACE_SECONDS: Final = 1
+
+
+class WebServer:
+    """Listens from `start()` to `stop()`. Port 0 takes any free port; `address` says which."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._server = Server(
+            Config(
+                app,
+                loop="asyncio",
+                http=TimedProtocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                # Anybody can send nonsense; a warning for each would let them fill the log.
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=MOST_CONNECTIONS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                h11_max_incomplete_event_size=LARGEST_HEADERS,
+            )
+        )
+
+    @property
+    def address(self) -> str:
+        """`host:port` as it is listened on; the configured one before `start()`."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Listen and serve in a thread. Raises ConfigError when the address cannot be listened on."""
+        listening = self._socket = self._listen()
+        self._host, self._port = listening.getsockname()[:2]
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listening]}, name="dbwatch-web", daemon=True
+        )
+        self._thread.start()
+        until = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                self.stop()
+                raise DbwatchError(f"the web server on {self.address} did not start; the log says why")
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """End every connection and the thread; may be called twice."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_GRACE_SECONDS + 2.0)
+        if self._socket is not None and not self.running:
+            self._socket.close()
+
+    def _listen(self) -> socket.socket:
+        try:
+            family, _, _, _, address = socket.getaddrinfo(
+                self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            both = family is socket.AF_INET6 and self._host in ("", "::")
+            return socket.create_server(address[:2], family=family, backlog=128, dualstack_ipv6=both)
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise ConfigError.of(
+                "--web.listen-address",
+                f"{self.address} cannot be listened on: {reason}",
+                hint="another process may have it; choose another address or port",
+            ) from None

@@ -1,0 +1,57 @@
+"""Owns asking one check of one target the way the product does: through a Lane, twice when it compares readings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from dbwatch.catalogue import Check
+from dbwatch.catalogue.loader import load_check
+from dbwatch.config import Target
+from dbwatch.config.target import Dumps
+from dbwatch.engines import adapter_for
+from dbwatch.lanes import Lane
+from dbwatch.model import Engine, Outcome, Status
+from dbwatch.runner.watchdog import Watchdog
+from dbwatch.store import Store
+from dbwatch.units import parse_duration
+from tests.checks.cases import CHECKS, Case
+
+
+def check_for(engine: Engine, name: str, case: Case) -> Check:
+    """The bundled check with the case's thresholds, on a server that leaves no reading out of reach."""
+    return load_check(CHECKS / engine.value / f"{name}.yaml", engine).with_levels(case.thresholds)
+
+
+def with_extras(target: Target, case: Case, folder: Path) -> Target:
+    """The target with what the case adds: `dumps` (its path below `folder`), `exclude_databases`, `connect_timeout`."""
+    extras = dict(case.target)
+    if "dumps" in extras:
+        dumps = extras.pop("dumps")
+        every = parse_duration(dumps.get("every", "24h"))
+        path = folder / dumps.get("path", ".")
+        target = replace(target, dumps=Dumps(path, dumps.get("pattern", "*"), every))
+    if "exclude_databases" in extras:
+        target = replace(target, exclude_databases=tuple(extras.pop("exclude_databases")))
+    if "connect_timeout" in extras:
+        target = replace(target, connect_timeout=float(extras.pop("connect_timeout")))
+    if extras:
+        raise ValueError(f"the case's target knows no {', '.join(extras)}")
+    return target
+
+
+def ask(target: Target, check: Check, case: Case, between: Callable[[], None]) -> Outcome:
+    """The outcome of one run, or of the second when the check compares two; `between` happens before the last."""
+    watchdog = Watchdog()
+    lane = Lane(target, adapter_for(target.engine), [check], Store(), watchdog)
+    try:
+        if check.sampled and case.sample:
+            first = lane.run(check.name)
+            if first.status is Status.SKIPPED:
+                return first
+        between()
+        return lane.run(check.name, lifetime=not case.sample)
+    finally:
+        lane.close()
+        watchdog.close()

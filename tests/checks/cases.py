@@ -1,0 +1,255 @@
+"""Owns the format of a case: what to prepare on a real server, and what its check must then say. Runs nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from dbwatch.model import Engine, Reason, Status
+from dbwatch.strictyaml import read
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKS = ROOT / "checks"
+CASES = ROOT / "tests" / "checks"
+
+
+def _listed(value: Any) -> Any:
+    return value if value is None or isinstance(value, list) else [value]
+
+
+Bound = float | str | None | tuple[float, float]
+"""What a value must be: a number, a regular expression for a text, null, or [least, most]."""
+Texts = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExpectedFinding(Strict):
+    """One finding. Regular expressions must match the whole key, and somewhere in message and fix."""
+
+    key: str
+    status: Status | None = None
+    message: str | None = None
+    fix: str | None = None
+    values: dict[str, Bound] = Field(default_factory=dict)
+
+
+class Expect(Strict):
+    """What the outcome must be. `findings` are all there are, `findings_like` some of them.
+
+    A status that needs no reason must come without one. `rows_like`: some row of such a key has these values.
+    """
+
+    status: Status
+    reason: Reason | None = None
+    summary: str | None = None
+    remedy: str | None = None
+    findings: list[ExpectedFinding] | None = None
+    findings_like: list[ExpectedFinding] = Field(default_factory=list)
+    no_findings_like: str | None = None
+    rows_like: dict[str, dict[str, Bound]] = Field(default_factory=dict)
+    no_rows_like: str | None = None
+
+
+class Case(Strict):
+    name: str
+    thresholds: dict[Status, str] = Field(default_factory=dict)
+    target: dict[str, Any] = Field(default_factory=dict)
+    sample: bool = True
+    expect: Expect
+
+
+class SessionStep(Strict):
+    """A session that stays open during the check.
+
+    Its last statement has to wait for a lock (`blocks`), still run (`runs`), or fail (`fails`); `replication` opens a
+    replication connection instead, whose one command is sent and its answer never read.
+    """
+
+    name: str
+    user: str = "postgres"
+    application_name: str = ""
+    sql: Texts = Field(default_factory=list)
+    blocks: bool = False
+    runs: bool = False
+    fails: bool = False
+    replication: bool = False
+
+
+class DumpFile(Strict):
+    """A file below the case's folder: given text, given bytes in base64, or a size of zero bytes."""
+
+    name: str
+    content: str | None = None
+    base64: str | None = None
+    size: int | None = None
+    gzip: bool = False
+    age_seconds: float = 0.0
+    mode: str | None = None
+
+
+class PostgresServer(Strict):
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
+class PostgresMonitor(Strict):
+    grants: list[str] = Field(default_factory=lambda: ["pg_monitor"])
+
+
+class PostgresFault(Strict):
+    """`stop` ends the server, `freeze` holds all its processes, `starting` leaves it refusing with "not accepting"."""
+
+    stop: bool = False
+    freeze: bool = False
+    starting: bool = False
+
+
+class PostgresCase(Case):
+    """What is set up, in this order: files, setup, standby_setup, restart, promote, sessions, wait_until.
+
+    `{database}` and `{pid:session}` are filled in everywhere, in `expect` as they match in a regular expression.
+    `role` is the checked server's; `standby: true` gives a checked primary a standby. SQL is run by the superuser in the
+    case's own database; a list is one transaction an entry. `between` comes right before the (second) look.
+    """
+
+    versions: str | None = None
+    role: Literal["primary", "standby"] = "primary"
+    standby: bool = False
+    server: PostgresServer | None = None
+    files: list[DumpFile] = Field(default_factory=list)
+    setup: Texts = Field(default_factory=list)
+    standby_setup: Texts = Field(default_factory=list)
+    restart: Literal["fast", "immediate"] | None = None
+    promote: bool = False
+    next_xid: int | None = None
+    sessions: list[SessionStep] = Field(default_factory=list)
+    wait_until: str | None = None
+    between: Texts = Field(default_factory=list)
+    between_until: str | None = None
+    teardown: Texts = Field(default_factory=list)
+    standby_teardown: Texts = Field(default_factory=list)
+    monitor: PostgresMonitor = PostgresMonitor()
+    fault: PostgresFault | None = None
+
+    def runs_on(self, major: int) -> bool:
+        if self.versions is None:
+            return True
+        for bound in self.versions.split(","):
+            match = re.fullmatch(r"\s*(>=|<)\s*(\d+)\s*", bound)
+            if match is None:
+                raise ValueError(f"versions {self.versions!r} is not like '>=16' or '>=14,<17'")
+            if (match.group(1) == ">=") is not (major >= int(match.group(2))):
+                return False
+        return True
+
+
+class Repeat(Strict):
+    """`{repeat: 100, command: "GET key{i}"}`."""
+
+    repeat: int = 1
+    command: str
+
+
+Commands = list[str | Repeat]
+
+
+class RedisServerFile(Strict):
+    config: dict[str, str] = Field(default_factory=dict)
+
+
+class RedisFault(Strict):
+    freeze: bool = False
+    stop: bool = False
+
+
+class RedisMonitor(Strict):
+    """An ACL user to check as: `{user: dbwatch, rules: ["on", ">pw", "+info"], password: pw}`."""
+
+    user: str
+    rules: list[str]
+    password: str
+
+
+class RedisWait(Strict):
+    command: str
+    like: str
+
+
+class RedisCase(Case):
+    """`role: replica` checks a replica; `setup` and `between` are always the master's, `replica_setup` the replica's.
+
+    `sessions` are commands sent on connections that stay open and are not answered, as a BLPOP.
+    `fault_primary` befalls the master of a checked replica. `{port}` is the checked server's, `{primary_port}` the
+    master's.
+    """
+
+    kinds: list[str] | None = None
+    server: RedisServerFile | None = None
+    role: Literal["master", "replica"] = "master"
+    replica: bool = False
+    setup: Commands = Field(default_factory=list)
+    replica_setup: Commands = Field(default_factory=list)
+    sessions: list[str] = Field(default_factory=list)
+    wait_until: RedisWait | None = None
+    between: Commands = Field(default_factory=list)
+    fault: RedisFault | None = None
+    fault_primary: RedisFault | None = None
+    monitor: RedisMonitor | None = None
+
+
+class BackupSetup(Strict):
+    files: list[DumpFile] = Field(default_factory=list)
+    missing_folder: bool = False
+
+
+class BackupCase(Case):
+    setup: BackupSetup = BackupSetup()
+
+
+_FORMATS: dict[Engine, type[Case]] = {
+    Engine.POSTGRES: PostgresCase,
+    Engine.REDIS: RedisCase,
+    Engine.BACKUP: BackupCase,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """The cases of one check; `error` is set when the file cannot be used."""
+
+    engine: Engine
+    check: str
+    path: Path
+    cases: tuple[Case, ...] = ()
+    error: str | None = None
+
+
+def case_file(engine: Engine, check: str) -> CaseFile:
+    """Read one file; whatever is wrong with it becomes its `error`, so that others can still run."""
+    path = CASES / engine.value / f"{check}.yaml"
+    try:
+        data = read(path.read_bytes(), str(path)).data
+        if not isinstance(data, dict) or set(data) != {"cases"} or not isinstance(data["cases"], list):
+            raise ValueError("holds one key, `cases`, with a list")
+        cases = tuple(_FORMATS[engine].model_validate(case) for case in data["cases"])
+        names = [case.name for case in cases]
+        if len(set(names)) != len(names):
+            raise ValueError("two cases have one name")
+    except Exception as error:
+        return CaseFile(engine, check, path, error=f"{type(error).__name__}: {error}")
+    return CaseFile(engine, check, path, cases)
+
+
+def all_check_names() -> list[tuple[Engine, str]]:
+    """Every bundled check file and every case file; the two lists must be one."""
+    found = set()
+    for engine in Engine:
+        for base in (CHECKS, CASES):
+            found |= {(engine, path.stem) for path in (base / engine.value).glob("*.yaml")}
+    return sorted(found)

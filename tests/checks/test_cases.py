@@ -1,0 +1,133 @@
+"""Every bundled check says of real servers what its cases expect: the faults it finds, and the traps it does not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dbwatch.model import Engine, Outcome, Status
+from tests.checks import backup_stage, postgres_stage, redis_stage
+from tests.checks.asking import check_for
+from tests.checks.cases import (
+    BackupCase,
+    CaseFile,
+    Expect,
+    PostgresCase,
+    RedisCase,
+    all_check_names,
+    case_file,
+)
+from tests.checks.expectation import differences, told
+from tests.conftest import wanted_majors
+from tests.harness.binaries import REDIS_KINDS, RedisKind
+from tests.harness.postgres import Postgres
+from tests.harness.redis import RedisServer
+
+FILES = [case_file(engine, name) for engine, name in all_check_names()]
+_numbers = itertools.count(1)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.engine}-{file.check}")
+def test_every_check_has_cases_that_fire_and_cases_that_do_not(file: CaseFile) -> None:
+    assert (file.path.parents[3] / "checks" / file.engine.value / f"{file.check}.yaml").exists(), "cases of no check"
+    assert file.error is None, file.error
+    assert file.cases
+    statuses = {case.expect.status for case in file.cases}
+    assert statuses & {Status.WARNING, Status.CRITICAL}, "no case in which the check fires"
+    assert Status.OK in statuses, "no case in which the check is silent"
+
+
+def _cases(engine: Engine, kind: type[PostgresCase | RedisCase | BackupCase]) -> Iterator[tuple[str, object]]:
+    for file in FILES:
+        if file.engine is engine:
+            for case in file.cases:
+                assert isinstance(case, kind)
+                yield file.check, case
+
+
+def _verify(outcome: Outcome, expect: Expect) -> None:
+    wrong = differences(expect, outcome)
+    assert not wrong, "\n".join([*wrong, "--- the outcome:", told(outcome)])
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+class _Servers:
+    def __init__(self, shared: Callable[[int], Postgres], running: ExitStack) -> None:
+        self.shared = shared
+        self._running = running
+        self._pairs: dict[int, tuple[Postgres, Postgres]] = {}
+
+    def pair(self, major: int) -> tuple[Postgres, Postgres]:
+        if major not in self._pairs:
+            settings = {"wal_retrieve_retry_interval": "100ms"}
+            primary = self._running.enter_context(Postgres(major, settings=settings, name=f"pair{major}"))
+            self._pairs[major] = (primary, primary.standby())
+        return self._pairs[major]
+
+
+@pytest.fixture(scope="session")
+def case_servers(postgres: Callable[[int], Postgres]) -> Iterator[_Servers]:
+    """Shared servers, and a primary with its standby a major for the cases that need one."""
+    with ExitStack() as running:
+        yield _Servers(postgres, running)
+
+
+@pytest.mark.parametrize(
+    ("major", "check_name", "case"),
+    [
+        pytest.param(major, name, case, id=f"pg{major}-{name}-{case.name}")
+        for major in wanted_majors()
+        for name, case in _cases(Engine.POSTGRES, PostgresCase)
+        if isinstance(case, PostgresCase) and case.runs_on(major)
+    ],
+)
+def test_postgres_case(major: int, check_name: str, case: PostgresCase, case_servers: _Servers, tmp_path: Path) -> None:
+    check = check_for(Engine.POSTGRES, check_name, case)
+    # A name that wants quotes everywhere: in URLs, SQL, labels and keys.
+    database = f'case "{next(_numbers)}"'
+    _verify(*postgres_stage.run_case(check, case, major, case_servers, database, tmp_path))
+
+
+# -- Redis ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "check_name", "case"),
+    [
+        pytest.param(kind, name, case, id=f"{kind}-{name}-{case.name}")
+        for kind in REDIS_KINDS
+        for name, case in _cases(Engine.REDIS, RedisCase)
+        if isinstance(case, RedisCase) and (case.kinds is None or kind in case.kinds)
+    ],
+)
+def test_redis_case(
+    kind: RedisKind,
+    check_name: str,
+    case: RedisCase,
+    shared_redis: Callable[[RedisKind], RedisServer],
+    tmp_path: Path,
+) -> None:
+    check = check_for(Engine.REDIS, check_name, case)
+    _verify(*redis_stage.run_case(check, case, kind, shared_redis, tmp_path))
+
+
+# -- backups ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check_name", "case"),
+    [
+        pytest.param(name, case, id=f"{name}-{case.name}")
+        for name, case in _cases(Engine.BACKUP, BackupCase)
+        if isinstance(case, BackupCase)
+    ],
+)
+def test_backup_case(check_name: str, case: BackupCase, tmp_path: Path) -> None:
+    check = check_for(Engine.BACKUP, check_name, case)
+    _verify(*backup_stage.run_case(check, case, tmp_path))

@@ -1,0 +1,138 @@
+"""TLS against a real server with a certificate authority made for the test."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dbwatch.deadline import Deadline
+from dbwatch.errors import TargetError
+from dbwatch.model import Reason
+from tests.conftest import FreshRedis
+from tests.harness import ports
+from tests.harness.binaries import program
+from tests.redis.targets import ADAPTER, target_of
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A folder with ca.crt, and server.crt/server.key for the name `localhost` alone."""
+
+    folder: Path
+
+    @property
+    def ca(self) -> str:
+        return str(self.folder / "ca.crt")
+
+    @property
+    def config(self) -> dict[str, str]:
+        return {
+            "tls-cert-file": str(self.folder / "server.crt"),
+            "tls-key-file": str(self.folder / "server.key"),
+            "tls-ca-cert-file": self.ca,
+        }
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run([program("openssl"), *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    folder = tmp_path_factory.mktemp("tls")
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    usage = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl(
+        folder,
+        "req",
+        "-x509",
+        *new_key,
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.crt",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=dbwatch tests",
+        *usage,
+    )
+    openssl(folder, "req", *new_key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
+    (folder / "san").write_text("subjectAltName=DNS:localhost\n")
+    signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
+    openssl(folder, "x509", "-req", "-in", "server.csr", "-out", "server.crt", *signing)
+    shutil.copy(folder / "server.key", folder / "client.key")
+    return Authority(folder)
+
+
+@pytest.fixture
+def tls_port(authority: Authority, fresh_redis: FreshRedis) -> int:
+    """The TLS port of a server that also has a plain one, for the harness."""
+    claim = ports.claim()
+    fresh_redis("redis-7.0", config={**authority.config, "tls-port": str(claim.number), "tls-auth-clients": "no"})
+    return claim.number
+
+
+def problem(url: str) -> TargetError:
+    with pytest.raises(TargetError) as caught:
+        ADAPTER.connect(target_of(url), Deadline.after(3))
+    return caught.value
+
+
+def test_the_chain_and_the_name_are_checked_by_default(tls_port: int, authority: Authority) -> None:
+    session = ADAPTER.connect(
+        target_of(f"rediss://localhost:{tls_port}/0?sslrootcert={authority.ca}"), Deadline.after(3)
+    )
+    assert session.facts.version[0] == 7
+    session.close()
+    stranger = problem(f"rediss://localhost:{tls_port}/0")
+    assert (stranger.reason, stranger.phase) == (Reason.TLS, "tls")
+    assert "not trusted" in str(stranger)
+    misnamed = problem(f"rediss://127.0.0.1:{tls_port}/0?sslrootcert={authority.ca}")
+    assert misnamed.reason is Reason.TLS
+    assert "127.0.0.1" in str(misnamed)
+
+
+@pytest.mark.parametrize("option", ["sslmode=require", "ssl_cert_reqs=none"])
+def test_what_is_asked_to_be_trusted_is(tls_port: int, option: str) -> None:
+    target = target_of(f"rediss://127.0.0.1:{tls_port}/0?{option}")
+    assert ADAPTER.reach(target, Deadline.after(3)).rows[0]["up"] == 1.0
+    ADAPTER.connect(target, Deadline.after(3)).close()
+
+
+def test_verify_ca_checks_the_chain_but_not_the_name(tls_port: int, authority: Authority) -> None:
+    options = f"sslmode=verify-ca&sslrootcert={authority.ca}"
+    ADAPTER.connect(target_of(f"rediss://127.0.0.1:{tls_port}/0?{options}"), Deadline.after(3)).close()
+    assert problem(f"rediss://127.0.0.1:{tls_port}/0?sslmode=verify-ca").reason is Reason.TLS
+
+
+def test_the_wrong_kind_of_port(tls_port: int, fresh_redis: FreshRedis) -> None:
+    plain = fresh_redis("redis-6.2")
+    towards_plain = problem(f"rediss://localhost:{plain.port}/0")
+    assert towards_plain.reason is Reason.TIMEOUT
+    assert "does that port speak TLS" in str(towards_plain)
+    towards_tls = problem(f"redis://localhost:{tls_port}/0")
+    assert towards_tls.reason is Reason.CONNECTION_LOST
+    assert "rediss://" in str(towards_tls)
+
+
+def test_a_missing_or_broken_file_is_named(tls_port: int, tmp_path: Path) -> None:
+    missing = problem(f"rediss://localhost:{tls_port}/0?sslrootcert=/nowhere/ca.crt")
+    assert (missing.reason, missing.phase) == (Reason.TLS, "tls")
+    assert "/nowhere/ca.crt" in str(missing)
+    (tmp_path / "ca.crt").write_text("no certificate")
+    broken = problem(f"rediss://localhost:{tls_port}/0?sslrootcert={tmp_path}/ca.crt")
+    assert str(tmp_path) in str(broken)
+
+
+def test_a_client_certificate(authority: Authority, fresh_redis: FreshRedis) -> None:
+    claim = ports.claim()
+    fresh_redis("redis-7.0", config={**authority.config, "tls-port": str(claim.number), "tls-auth-clients": "yes"})
+    base = f"rediss://localhost:{claim.number}/0?sslrootcert={authority.ca}"
+    assert problem(base).reason in (Reason.TLS, Reason.CONNECTION_LOST)
+    shown = f"{base}&sslcert={authority.folder}/server.crt&sslkey={authority.folder}/server.key"
+    ADAPTER.connect(target_of(shown), Deadline.after(3)).close()
