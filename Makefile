@@ -50,7 +50,7 @@ demo: venv ## a PostgreSQL and a Redis with planted faults, watched live (ARGS=-
 	$(BIN)/dbwatch demo $(ARGS)
 
 render: venv ## write alerts, dashboards and check pages from the catalogue
-	$(BIN)/dbwatch render $(ARGS)
+	$(BIN)/dbwatch render --prune $(ARGS)
 
 bench: venv servers ## what the monitor costs
 	$(PYTEST) tests/bench -p no:xdist -s $(PYTEST_ARGS)

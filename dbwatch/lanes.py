@@ -140,6 +140,8 @@ class Lane:
             self._store.set_state(self.target.name, replace(state, up=True, reason=None, message=""))
         else:
             self._probe_backoff.fail(error)
+            if self._session is None:
+                self._backoff.fail(error)  # the other checks need not wait for the same silence
             self._store.set_state(self.target.name, replace(state, up=False, reason=error.reason, message=str(error)))
         return run.outcome
 
@@ -204,7 +206,13 @@ class Lane:
             log.warning("facts not refreshed", target=self.target.name, error=str(error))
 
     def _publish_facts(self, session: Session) -> None:
-        self._store.set_state(self.target.name, TargetState(up=True, facts=session.facts))
+        """A held session does not prove that the server takes new connections: the probe's word stands."""
+        refused = self._probe_backoff.error
+        if refused is None:
+            state = TargetState(up=True, facts=session.facts)
+        else:
+            state = TargetState(up=False, reason=refused.reason, message=str(refused), facts=session.facts)
+        self._store.set_state(self.target.name, state)
 
     def _drop(self, error: TargetError) -> None:
         """The server is gone: forget the session and say so at once."""

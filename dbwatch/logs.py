@@ -16,6 +16,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
 from types import TracebackType
@@ -141,9 +142,10 @@ class _Pipeline:
 
     def close(self, timeout_seconds: float) -> None:
         threading.excepthook = self._old_hook
+        end = time.monotonic() + timeout_seconds
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=timeout_seconds)
-        self._thread.join(timeout_seconds)
+        self._thread.join(max(0.0, end - time.monotonic()))
 
     def _write_all(self) -> None:
         while (line := self._queue.get()) is not None:

@@ -6,6 +6,7 @@ stable over restarts, spread over the interval.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import threading
@@ -15,14 +16,17 @@ from collections.abc import Callable, Iterable
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from dbwatch.lanes import Lane
+from dbwatch.model import Reason
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 TICK_SECONDS = 5.0
+SECOND_READING_SECONDS = 10.0
 _CLOCK_STEP_SECONDS = 30.0
 
 
@@ -132,11 +136,21 @@ class Scheduler:
 
     def _run(self, lane: Lane, check: str) -> None:
         try:
-            lane.run(check)
+            outcome = lane.run(check)
         finally:
             with self._lock:
                 if self._first.get(lane.target.name, 0) > 0:
                     self._first[lane.target.name] -= 1
+        if outcome.reason is Reason.NO_BASELINE:
+            self._bring_forward(f"{lane.target.name}:{check}", SECOND_READING_SECONDS)
+
+    def _bring_forward(self, job_id: str, seconds: float) -> None:
+        """Run a job in `seconds` when its own time is later, so that the second reading comes soon."""
+        at = datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(seconds=seconds)
+        job = self._scheduler.get_job(job_id)
+        if job is not None and job.next_run_time is not None and job.next_run_time > at:
+            with contextlib.suppress(JobLookupError):
+                job.modify(next_run_time=at)
 
     def _tick(self) -> None:
         """Proof of life; also notices a clock that was set back and lets every job start anew."""

@@ -50,7 +50,8 @@ def _did_you_mean(key: str, model: type[BaseModel], loc: _Loc) -> str | None:
     close = difflib.get_close_matches(key, known, n=1)
     if close:
         return f"did you mean {close[0]}?"
-    return f"known here: {', '.join(sorted(known))}" if len(loc) == 1 else None
+    own = sorted(model.model_json_schema(by_alias=True)["properties"])
+    return f"known here: {', '.join(own)}" if len(loc) == 1 else None
 
 
 def _keys(model: type[BaseModel]) -> set[str]:

@@ -236,7 +236,7 @@ class CheckBuilder:
         return template
 
     def _quoted(self, fix: Template | None) -> None:
-        """A name may hold anything: in a statement made to be pasted it is quoted. Text details are quoted by their SQL."""
+        """A name may hold anything, so a pasted statement quotes it. Text details come quoted from their SQL."""
         if fix is None or self.engine is not Engine.POSTGRES:
             return
         for part in fix.parts:
@@ -244,9 +244,8 @@ class CheckBuilder:
                 continue
             column = self.model.columns.get(part.name)
             if column is not None and column.use is Use.LABEL:
-                self._fail(
-                    ("fix",), f"{{{part.name}}} is a name", f"write {{{part.name}:ident}} or {{{part.name}:literal}}"
-                )
+                hint = f"write {{{part.name}:ident}} or {{{part.name}:literal}}"
+                self._fail(("fix",), f"{{{part.name}}} is a name", hint)
 
     def _aggregates(self) -> set[str]:
         numbers = [n for n, c in self.model.columns.items() if c.use is not Use.LABEL and c.type == "number"]

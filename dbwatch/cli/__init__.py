@@ -13,27 +13,23 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; results on stdout, everything else on stderr. Returns the exit code."""
-    import click
+    import typer
 
     from dbwatch.cli.app import app
 
     try:
         result = app(args=list(argv) if argv is not None else None, prog_name="dbwatch", standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
-    except click.UsageError as error:
-        error.show(sys.stderr)
+    except typer.TyperException as error:
+        # A usage error shows the usage and how to get help. Its class has no public name in typer.
+        show = getattr(error, "show", None)
+        show(sys.stderr) if show is not None else print(f"dbwatch: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_UNKNOWN
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return EXIT_UNKNOWN
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
     except DbwatchError as error:
         print(f"dbwatch: {error}", file=sys.stderr)  # noqa: T201 - the one place that tells a person what was wrong
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our pipe has gone (`dbwatch check | head`); nothing is left to say.
-        sys.stderr.close()
+    except SystemExit:
+        # Only so does typer end here: the reader of our pipe has gone (`dbwatch check | head`); nothing is left to say.
         return EXIT_UNKNOWN
     return result if isinstance(result, int) else 0

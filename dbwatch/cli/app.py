@@ -171,11 +171,14 @@ def render_command(
         Path, typer.Option("--out", help="Directory to write alerts/, dashboards/ and docs/ into.")
     ] = Path(),
     verify: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a file differs.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Also remove rules, dashboards and pages there that are not rendered.")
+    ] = False,
 ) -> int:
     """Write alert rules, dashboards and check pages from the catalogue."""
     from dbwatch.cli.catalogue import run_render
 
-    return run_render(config, out, verify)
+    return run_render(config, out, verify, prune)
 
 
 @app.command("demo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import typer
@@ -110,13 +111,13 @@ def _as_json(check: Check) -> dict[str, object]:
 
 
 def run_explain(config: Path | None, name: str) -> int:
-    from dbwatch.render import explain_text, find_check
+    from dbwatch.render import explain
 
     known = catalogue(config)
-    check = find_check(known, name)
-    if check is None:
+    text = explain(known, name)
+    if text is None:
         raise ConfigError.of("explain", f"no check or alert is named {name!r}", hint=known.suggest(name))
-    typer.echo(explain_text(check))
+    typer.echo(text)
     return 0
 
 
@@ -129,6 +130,8 @@ def run_grants(engine: str, user: str) -> int:
         case "redis":
             from dbwatch.engines.redis.grants import grants_script as redis_script
 
+            if not re.fullmatch(r"[\w.-]+", user):
+                raise ConfigError.of("--user", f"{user!r} is not a Redis user name", hint="letters, digits, . _ and -")
             typer.echo(redis_script(user))
         case _:
             raise ConfigError.of("--engine", f"{engine!r} has no grants", hint="postgres or redis")
@@ -144,23 +147,27 @@ def run_schema(kind: str) -> int:
     return 0
 
 
-def run_render(config: Path | None, out: Path, verify: bool) -> int:
-    from dbwatch.render import render_all
+def run_render(config: Path | None, out: Path, verify: bool, prune: bool) -> int:
+    from dbwatch.render import GENERATED, render_all
 
     files = render_all(catalogue(config))
     stale = [name for name, text in files.items() if _content(out / name) != text]
+    found = sorted(path for pattern in GENERATED for path in out.glob(pattern)) if prune else []
+    leftover = [path for path in found if path.relative_to(out).as_posix() not in files]
     if verify:
-        for name in stale:
-            typer.echo(f"{out / name} differs from the catalogue", err=True)
-        return 1 if stale else 0
+        for path in [*(out / name for name in stale), *leftover]:
+            typer.echo(f"{path} differs from the catalogue", err=True)
+        return 1 if stale or leftover else 0
     try:
         for name in stale:
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files[name])
+        for path in leftover:
+            path.unlink()
     except OSError as error:
         raise ConfigError.of(str(error.filename), f"cannot be written: {error.strerror}") from None
-    typer.echo(f"{len(stale)} of {len(files)} files written to {out}")
+    typer.echo(f"{len(stale)} of {len(files)} files written to {out}{f', {len(leftover)} removed' if prune else ''}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -46,7 +47,6 @@ def run_check(options: CheckOptions) -> int:
         options.selection.of(config.catalogue, target)
     with ProgressLine() as line:
         result = run_once(config, options.selection, sample_seconds=options.sample_seconds, on_wait=line.show)
-    width = None
     text = render(
         options.format,
         result.views,
@@ -54,7 +54,6 @@ def run_check(options: CheckOptions) -> int:
         duration_seconds=result.duration_seconds,
         rows=options.rows,
         color=options.color if options.output is None else False,
-        width=width,
     )
     write(text, options.output)
     return exit_code(result.views, Status(options.fail_on))
@@ -83,11 +82,13 @@ def choose(names: tuple[str, ...], path: Path | None) -> Config:
 def write(text: str, output: Path | None) -> None:
     """To a file or stdout. Raises ConfigError when the file cannot be written."""
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         sys.stdout.write(text)
         sys.stdout.flush()
         return
     try:
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError.of(str(output), f"cannot be written: {error.strerror}") from None
 

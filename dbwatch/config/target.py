@@ -22,10 +22,12 @@ class Ignore:
     reason: str
     until: datetime.date | None = None
 
+    def concerns(self, check: str, today: datetime.date) -> bool:
+        """True while it may hide findings of this check."""
+        return (self.until is None or today <= self.until) and fnmatch.fnmatchcase(check, self.check)
+
     def covers(self, check: str, key: str, today: datetime.date) -> bool:
-        if self.until is not None and today > self.until:
-            return False
-        return fnmatch.fnmatchcase(check, self.check) and fnmatch.fnmatchcase(key, self.key)
+        return self.concerns(check, today) and fnmatch.fnmatchcase(key, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,14 @@ class Target:
             return self.host
         host = f"[{self.host}]" if ":" in self.host else self.host or "localhost"
         return f"{host}:{self.port}" if self.port is not None else host
+
+    def overrides(self, check: str, today: datetime.date) -> bool:
+        """True when this target judges a check otherwise than the catalogue, which its bundled alert cannot know."""
+        return (
+            check in self.thresholds
+            or check in self.intervals
+            or any(ignore.concerns(check, today) for ignore in self.ignore)
+        )
 
     def watches_database(self, name: str) -> bool:
         def match(patterns: tuple[str, ...]) -> bool:

@@ -51,7 +51,7 @@ def parse_url(text: str) -> ServerUrl:
     scheme, separator, rest = text.strip().partition("://")
     # SQLAlchemy names its driver in the scheme, as in postgresql+psycopg://; the server is the same.
     kind, _, driver = scheme.lower().partition("+")
-    known = _SCHEMES.get(kind) if not driver or kind.startswith("postgres") else None
+    known = _SCHEMES.get(kind) if not driver or (kind.startswith("postgres") and driver.isidentifier()) else None
     if not separator or known is None:
         shown = f"{scheme}://" if separator and scheme.isalnum() else "this"
         raise UrlError(f"{shown} is not a kind of URL dbwatch knows; it knows {SCHEMES}")

@@ -119,11 +119,26 @@ class Servers:
         if self._user is None or _open_to_all(path):
             return path
         if path.is_dir():
-            return Path(shutil.copytree(path.parent, self.directory / path.parent.name, symlinks=True)) / path.name
+            return self._wheel_copy(path)
         copy = self.directory / path.name
         shutil.copy(path, copy)
         copy.chmod(0o755)
         return copy
+
+    def _wheel_copy(self, binaries: Path) -> Path:
+        """The package with `pginstall/bin` and its shared libraries, side by side as the programs' rpath wants them."""
+        package = binaries.parents[1]
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.is_dir():
+                shutil.copytree(folder, self.directory / folder.name, symlinks=True)
+        self._hand_over()
+        return self.directory / binaries.relative_to(package.parent)
+
+    def _hand_over(self) -> None:
+        """A strict umask may have left the copied files to their owner alone, so make the server's user their owner."""
+        owner = self.directory.stat()
+        for path in self.directory.rglob("*"):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _environment() -> dict[str, str]:

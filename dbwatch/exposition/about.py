@@ -6,6 +6,7 @@ What is not known has no sample: no findings of a check that gave no answer, no 
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -91,7 +92,7 @@ def verdict_of(target: Target, outcome: Outcome) -> Block:
     return families.render()
 
 
-def about_check(target: Target, check: Check, outcome: Outcome | None, tally: Tally) -> Block:
+def about_check(target: Target, check: Check, outcome: Outcome | None, tally: Tally, *, today: datetime.date) -> Block:
     """Everything about one check on one target: verdict, freshness, pace, cost, limits."""
     families = _Families(target, {"target": target.name, "check": check.name})
     if outcome is not None:
@@ -111,6 +112,12 @@ def about_check(target: Target, check: Check, outcome: Outcome | None, tally: Ta
         "Series and rows left out: too many, of equal labels, or not a number.",
         tally.dropped,
     )
+    if target.overrides(check.name, today):
+        families.gauge(
+            "dbwatch_check_overridden",
+            "The target has its own thresholds, interval or ignored findings for the check; the value is always 1.",
+            1.0,
+        )
     for level, expression in check.levels.items():
         limit = first_threshold(expression)
         if limit is not None:

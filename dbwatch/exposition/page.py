@@ -6,6 +6,7 @@ nothing here reaches a database, and `update` never raises.
 
 from __future__ import annotations
 
+import datetime
 import math
 import threading
 import time
@@ -51,7 +52,7 @@ class Exposition:
 
             def change(old: Entry, tally: Tally) -> Entry:
                 tally.count(outcome, samples.dropped if samples is not None else 0)
-                about = about_check(target, check, outcome, tally)
+                about = about_check(target, check, outcome, tally, today=_today())
                 if samples is None:
                     # No answer is not an answer: what was true at the last one stays until it is too old.
                     return replace(old, about=about, outcome=outcome)
@@ -73,7 +74,7 @@ class Exposition:
 
         def change(old: Entry, tally: Tally) -> Entry:
             tally.missed += 1
-            return replace(old, about=about_check(owner, known, old.outcome, tally))
+            return replace(old, about=about_check(owner, known, old.outcome, tally, today=_today()))
 
         self._ledger.write(target, check, change)
 
@@ -146,3 +147,8 @@ def _true_now(view: TargetView, entries: Entries) -> Sequence[Entry]:
     """The entries whose samples may be shown: of a lost server only what the connect probe says."""
     lost = view.state.up is False and view.state.facts is None
     return [entry for entry in _entries(view, entries) if entry.is_probe or not lost]
+
+
+def _today() -> datetime.date:
+    """The date by which an ignore's `until` is judged."""
+    return datetime.datetime.now(tz=datetime.UTC).date()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -10,7 +10,7 @@ from dbwatch.catalogue import Catalogue
 from dbwatch.model import Engine
 from dbwatch.render.fleet import fleet_dashboard
 from dbwatch.render.grafana import Dashboard, Kind, Panel, Row
-from dbwatch.render.grafana_json import dashboard_file
+from dbwatch.render.grafana_json import COLUMNS, dashboard_file
 from dbwatch.render.names import dashboard_uid
 from dbwatch.render.panels import check_panel
 from dbwatch.render.tiles import (
@@ -41,6 +41,7 @@ _FIRST_GROUPS: Final = (
     "vacuum",
     "wraparound",
 )
+_MOST_ON_A_LINE: Final = 3
 _ORDER_OF_KINDS: Final = (Kind.STAT, Kind.TIMESERIES, Kind.BARGAUGE, Kind.TABLE)
 
 
@@ -72,7 +73,19 @@ def _group_rows(catalogue: Catalogue, engine: Engine) -> Iterator[Row]:
             groups.setdefault(check.group, []).append(check_panel(check, check.panel))
     for group in sorted(groups, key=_group_order):
         panels = sorted(groups[group], key=lambda panel: _ORDER_OF_KINDS.index(panel.kind))
-        yield Row(group.replace("_", " ").capitalize(), tuple(panels))
+        yield Row(group.replace("_", " ").capitalize(), tuple(_spread(panels)))
+
+
+def _spread(panels: Sequence[Panel]) -> Iterator[Panel]:
+    """The panels of a row, grown to fill their lines: tiles stay small, what is left over goes to the others."""
+    tiles = [panel for panel in panels if panel.kind is Kind.STAT]
+    others = [panel for panel in panels if panel.kind is not Kind.STAT]
+    beside = len(tiles) == 1 and len(others) in (1, 2)
+    yield from (replace(tile, height=others[0].height) if beside else tile for tile in tiles)
+    left = COLUMNS - sum(tile.width for tile in tiles) if beside else COLUMNS
+    for start in range(0, len(others), _MOST_ON_A_LINE):
+        line = others[start : start + _MOST_ON_A_LINE]
+        yield from (replace(panel, width=left // len(line)) for panel in line)
 
 
 def _group_order(group: str) -> tuple[int, str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dbwatch.model import Engine
 from dbwatch.render.grafana import Color, Dashboard, Kind, Panel, Query, Row, Step, TableColumn
 from dbwatch.render.names import FLEET_UID, dashboard_uid
-from dbwatch.render.panels import MATCHERS
-from dbwatch.render.tiles import UP_SAID, findings_graph, firing_alerts, trouble_table, variables, verdict_tiles
+from dbwatch.render.panels import MATCHERS, UP_SAID
+from dbwatch.render.tiles import findings_graph, firing_alerts, trouble_table, variables, verdict_tiles
 
 _DAEMON = 'job=~"$job"'
 _LINK = (

@@ -10,13 +10,14 @@ from dbwatch.catalogue.schema import PanelFile, Use
 from dbwatch.levels import Comparison, NotExpressible, thresholds, to_promql
 from dbwatch.model import Status
 from dbwatch.render.expression import promql_context
-from dbwatch.render.grafana import Color, Kind, Panel, Query, Step, TableColumn
+from dbwatch.render.grafana import Color, Kind, Panel, Query, Said, Step, TableColumn
 from dbwatch.render.units import Unit, per_second, unit_of_column
 from dbwatch.render.words import level_in_words, one_line, sentence
 
 MATCHERS: Final = 'job=~"$job",target=~"$target"'
 
 NEUTRAL: Final = (Step(Color.BLUE),)
+UP_SAID: Final = (Said(0, "down", Color.RED), Said(1, "up", Color.GREEN))
 
 _RATE_WINDOW: Final = "$__rate_interval"
 _TABLE_COLUMNS: Final = 8
@@ -29,7 +30,7 @@ def check_panel(check: Check, hint: PanelFile) -> Panel:
     """The panel that the check's `panel:` asks for."""
     kind = Kind(hint.kind)
     name = hint.column or next(iter(check.exported), None)
-    expr = _series(check, name) if name is not None else None
+    expr = _series(check, name, _RATE_WINDOW) if name is not None else None
     if name is None or expr is None:
         return _findings_panel(check, hint)
     if kind is Kind.TABLE and check.exported:
@@ -42,6 +43,7 @@ def check_panel(check: Check, hint: PanelFile) -> Panel:
         queries=(Query(expr, _legend(check, hint), kind is not Kind.TIMESERIES, min_step_seconds=check.every),),
         unit=_unit(check, hint, name).grafana,
         steps=level_colors(check, name),
+        said=UP_SAID if (check.language[name].metric or "").endswith("_up") else (),
         width=width,
         height=height,
     )
@@ -85,19 +87,23 @@ def _ascending(wanted: list[tuple[float | None, Color]]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _series(check: Check, name: str) -> str | None:
-    """What one column shows over time; None for what is not exported and cannot be derived from what is."""
+def _series(check: Check, name: str, window: str | None = None) -> str | None:
+    """What one column shows; None for what is not exported and cannot be derived from what is.
+
+    Counters show their rate over `window`, or over the one of the alerts.
+    """
+    context = promql_context(check, MATCHERS, window)
     derived = check.derived.get(name)
     if derived is not None:
         try:
-            return to_promql(derived, promql_context(check, MATCHERS, _RATE_WINDOW))
+            return to_promql(derived, context)
         except NotExpressible:
             return None
     metric = check.columns[name].metric
     if metric is None:
         return None
     selector = f"{metric}{{{MATCHERS}}}"
-    return f"rate({selector}[{_RATE_WINDOW}])" if check.columns[name].use is Use.COUNTER else selector
+    return f"rate({selector}[{context.window}])" if check.columns[name].use is Use.COUNTER else selector
 
 
 def _unit(check: Check, hint: PanelFile, name: str) -> Unit:
@@ -118,13 +124,12 @@ def _legend(check: Check, hint: PanelFile) -> str:
 
 
 def _table_panel(check: Check, hint: PanelFile, first: str) -> Panel:
-    names = [first] if first in check.exported else []
-    names += [name for name in check.exported if name not in names]
-    names = names[:_TABLE_COLUMNS]
+    names = [first, *(name for name in check.exported if name != first)][:_TABLE_COLUMNS]
+    exprs = [expr for name in names if (expr := _series(check, name)) is not None]
     sources = ["Value"] if len(names) == 1 else [f"Value #{chr(ord('A') + place)}" for place in range(len(names))]
     labels = tuple(TableColumn(label, label) for label in ("target", *check.labels))
     values = tuple(
-        TableColumn(source, name, unit_of_column(check, name).grafana, _table_colors(check, name))
+        TableColumn(source, name, _cell_unit(check, hint, name), _table_colors(check, name))
         for source, name in zip(sources, names, strict=True)
     )
     width, height = _SIZES[Kind.TABLE]
@@ -132,26 +137,27 @@ def _table_panel(check: Check, hint: PanelFile, first: str) -> Panel:
         kind=Kind.TABLE,
         title=hint.title or check.summary,
         description=panel_text(check),
-        queries=tuple(Query(f"{check.columns[name].metric}{{{MATCHERS}}}", instant=True) for name in names),
-        unit=_unit_of_first(check, hint, first),
+        queries=tuple(Query(expr, instant=True, min_step_seconds=check.every) for expr in exprs),
+        unit=_cell_unit(check, hint, first),
         steps=NEUTRAL,
         width=width,
         height=height,
         columns=(*labels, *values),
         hidden=("job", "instance"),
-        sort_by=names[0],
+        sort_by=first,
     )
+
+
+def _cell_unit(check: Check, hint: PanelFile, name: str) -> str:
+    """What `unit:` says is said of the panel's own column only."""
+    own = hint.column is None or hint.column == name
+    return _unit(check, hint if own else hint.model_copy(update={"unit": "count"}), name).grafana
 
 
 def _table_colors(check: Check, name: str) -> tuple[Step, ...]:
     """No colour for the cells that no level is about."""
     steps = level_colors(check, name)
     return () if steps == NEUTRAL else steps
-
-
-def _unit_of_first(check: Check, hint: PanelFile, first: str) -> str:
-    said = Unit(hint.unit)
-    return (said if said is not Unit.COUNT else unit_of_column(check, first)).grafana
 
 
 def _findings_panel(check: Check, hint: PanelFile) -> Panel:

@@ -189,7 +189,7 @@ def _runs() -> tuple[SelfAlert, ...]:
             "increase(dbwatch_series_dropped_total[3h]) > 0",
             900,
             "A check has more rows than it may export, or rows that cannot be told apart.",
-            f"{_OF} left out {{{{ $value | humanize }}}} rows or series within 3 hours; they are not on the metrics page.",
+            f"{_OF} left out {{{{ $value | humanize }}}} rows or series within 3 hours: nothing is exported of them.",
             "Every check has a limit of rows, so that a database with a million tables cannot take down Prometheus.",
             "Exclude databases. The worst rows come first, so what is cut off is the least of it. In a check of your "
             "own, see that `key` tells the rows apart and that no column is NaN.",

@@ -20,7 +20,6 @@ STATUS_COLORS: Final = {
     Status.SKIPPED: Color.GREY,
 }
 STATUS_SAID: Final = tuple(Said(status.number, str(status), color) for status, color in STATUS_COLORS.items())
-UP_SAID: Final = (Said(0, "down", Color.RED), Said(1, "up", Color.GREEN))
 
 _WORST_FIRST: Final = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK, Status.SKIPPED)
 _MEANING: Final = {

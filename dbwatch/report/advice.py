@@ -21,9 +21,7 @@ def advice(target: Target, reason: Reason | None) -> Advice:
     """What a person should look at first."""
     match reason:
         case Reason.REFUSED:
-            return Advice(
-                f"nothing listens on {target.address}: is the server running, and is the port right?", _ping(target)
-            )
+            return Advice("is the server running, and is the port right?", _ping(target))
         case Reason.UNREACHABLE:
             return Advice("no way to the host: a firewall, a security group or a route is in between", _ping(target))
         case Reason.TIMEOUT:

@@ -109,4 +109,4 @@ def _plain(value: float) -> str:
     """Never an exponent: many readers of performance data do not know it."""
     if float(value).is_integer():
         return str(int(value))
-    return format(Decimal(repr(float(value))), "f")
+    return format(Decimal(f"{value:.9g}"), "f")

@@ -7,7 +7,7 @@ so that they answer even when every worker is busy.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware

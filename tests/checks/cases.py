@@ -114,8 +114,8 @@ class PostgresCase(Case):
     """What is set up, in this order: files, setup, standby_setup, restart, promote, sessions, wait_until.
 
     `{database}` and `{pid:session}` are filled in everywhere, in `expect` as they match in a regular expression.
-    `role` is the checked server's; `standby: true` gives a checked primary a standby. SQL is run by the superuser in the
-    case's own database; a list is one transaction an entry. `between` comes right before the (second) look.
+    `role` is the checked server's; `standby: true` gives a checked primary a standby. SQL is run by the superuser in
+    the case's own database; a list is one transaction an entry. `between` comes right before the (second) look.
     """
 
     versions: str | None = None

@@ -14,11 +14,14 @@ def differences(expect: Expect, outcome: Outcome) -> list[str]:
     return [*_verdict(expect, outcome), *_findings(expect, outcome), *_rows(expect, outcome)]
 
 
+_SHOWN_ROWS = 12
+
+
 def told(outcome: Outcome) -> str:
     """The outcome for a person who has to find out what went wrong."""
     lines = [f"{outcome.status} {outcome.reason or ''}: {outcome.summary}"]
     lines += [f"  finding {f.key!r} {f.status}: {f.message} | fix: {f.fix} | {_all(f)}" for f in outcome.findings]
-    lines += [f"  row {r.key!r} {r.status}: {_all(r)}" for r in outcome.rows]
+    lines += [f"  row {r.key!r} {r.status}: {_all(r)}" for r in outcome.rows[:_SHOWN_ROWS]]
     return "\n".join(lines)
 
 

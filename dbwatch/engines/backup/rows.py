@@ -36,4 +36,5 @@ def _sentence(dumps: Dumps, seen: DumpsSeen, age_seconds: float | None) -> str:
     usual = f", usually {bytes_text(seen.usual_bytes)}" if seen.usual_bytes is not None else ""
     due = duration_text(dumps.every)
     age = duration_text(age_seconds)
-    return f"the last whole backup {seen.newest_name} ({size}{usual}) is {age} old, one is due every {due}{unfinished}"
+    late = f"is {age} old, a new one is due after {due}"
+    return f"the last whole backup {seen.newest_name} ({size}{usual}) {late}{unfinished}"

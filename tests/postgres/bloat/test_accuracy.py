@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
 
 from dbwatch.engines.postgres.bloat import IndexBloat, Method, TableBloat, Withheld
 from tests.postgres.bloat.index_shapes import INDEX_SHAPES, IndexShape
-from tests.postgres.bloat.lab import MONITOR, READER, Findings, Truth, report
+from tests.postgres.bloat.lab import MONITOR, READER, Estimate, Findings, Truth, report
 from tests.postgres.bloat.table_shapes import TABLE_SHAPES, TableShape
 
 MEAN_POINTS = 1.5
@@ -42,6 +42,12 @@ def errors(
         for name in names
         if name in estimates and (ratio := estimates[name].bloat_ratio) is not None
     }
+
+
+def everything(findings: Findings) -> Iterator[tuple[str, Mapping[str, Estimate]]]:
+    """(tier, estimates by name) of tables and of indexes."""
+    yield from findings.tables.items()
+    yield from findings.indexes.items()
 
 
 def assert_accurate(found: Mapping[str, float]) -> None:
@@ -85,7 +91,9 @@ def test_pgstattuple_answers_for_every_table(laboratory: Findings) -> None:
 
 
 def test_pg_monitor_alone_knows_only_rows_of_one_size(laboratory: Findings) -> None:
-    for one in (*laboratory.tables[f"plain {MONITOR}"].values(), *laboratory.indexes[f"plain {MONITOR}"].values()):
+    tier = f"plain {MONITOR}"
+    found: list[Estimate] = [*laboratory.tables[tier].values(), *laboratory.indexes[tier].values()]
+    for one in found:
         if one.bloat_ratio is not None:
             assert one.method is Method.FIXED_WIDTH
         else:
@@ -99,11 +107,11 @@ def test_small_relations_are_not_listed(laboratory: Findings) -> None:
 
 
 def test_nothing_untouched_looks_bloated(laboratory: Findings) -> None:
-    untouched = {one.name for one in (*tables(laboratory), *indexes(laboratory)) if one.untouched}
+    untouched = {one.name for one in tables(laboratory) if one.untouched}
+    untouched |= {one.name for one in indexes(laboratory) if one.untouched}
     alarms = [
         (tier, name, one.bloat_ratio)
-        for by_tier in (laboratory.tables, laboratory.indexes)
-        for tier, found in by_tier.items()
+        for tier, found in everything(laboratory)
         for name, one in found.items()
         if name in untouched and (one.bloat_ratio or 0.0) >= ALARM
     ]
@@ -112,13 +120,13 @@ def test_nothing_untouched_looks_bloated(laboratory: Findings) -> None:
 
 
 def test_an_estimate_or_a_reason_never_both_never_neither(laboratory: Findings) -> None:
-    for by_tier in (laboratory.tables, laboratory.indexes):
-        for found in by_tier.values():
-            for one in found.values():
-                assert (one.bloat_ratio is None) is (one.withheld is not None)
-                assert (one.bloat_bytes is None) is (one.bloat_ratio is None) is (one.method is None)
-                if one.bloat_ratio is not None:
-                    assert 0.0 <= one.bloat_ratio <= (one.bloat_ratio_high or 1.0) <= 1.0
+    for _, found in everything(laboratory):
+        for one in found.values():
+            known = one.bloat_ratio is not None
+            assert known is (one.withheld is None)
+            assert known is (one.bloat_bytes is not None) is (one.method is not None)
+            if one.bloat_ratio is not None:
+                assert 0.0 <= one.bloat_ratio <= (one.bloat_ratio_high or 1.0) <= 1.0
 
 
 def test_dead_rows_are_told_from_reusable_space(laboratory: Findings) -> None:

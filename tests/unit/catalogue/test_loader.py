@@ -133,7 +133,7 @@ def changed(old: str, new: str) -> str:
     [
         (changed("group: indexes\n", ""), 1, "group", "is missing"),
         (changed("group: indexes", "gruop: indexes"), 2, "gruop", "did you mean group?"),
-        (changed("help: Size", "hepl: Size"), 15, "columns.index_bytes.hepl", "did you mean help?"),
+        (changed("help: Size", "hepl: Size"), 16, "columns.index_bytes.hepl", "did you mean help?"),
         (changed("group: indexes", "group: In Dexes"), 2, "group", "pattern"),
         (changed("cost: lazy", "cost: cheapo"), 5, "cost", "'cheap'"),
         (changed("timeout: 10s", "timeout: soon"), 6, "timeout", "not a duration"),

@@ -12,7 +12,7 @@ from dbwatch.render.dashboards import OPEN_PANELS, engine_dashboard
 from dbwatch.render.grafana import Color, Dashboard, Kind, Panel, Query, Row, Step
 from dbwatch.render.grafana_json import dashboard_file
 from dbwatch.render.panels import MATCHERS, check_panel, level_colors
-from tests.unit.render.sample_checks import SLOT, catalogue_of, check_of, with_levels
+from tests.unit.render.sample_checks import CONNECT, SLOT, catalogue_of, check_of, with_levels
 
 
 def panel_of(folder: Path, **hint: str) -> Panel:
@@ -53,14 +53,29 @@ def test_a_column_that_is_not_exported_leaves_the_findings(tmp_path: Path) -> No
 
 def test_a_table_has_a_column_for_each_metric(tmp_path: Path) -> None:
     panel = panel_of(tmp_path, kind="table", column="lost")
-    assert [query.expr.split("{")[0] for query in panel.queries] == [
-        "dbwatch_pg_slot_lost_total",
-        "dbwatch_pg_slot_kept_bytes",
-        "dbwatch_pg_slot_sent_bytes_total",
+    assert [query.expr for query in panel.queries] == [
+        f"rate(dbwatch_pg_slot_lost_total{{{MATCHERS}}}[4m])",
+        f"dbwatch_pg_slot_kept_bytes{{{MATCHERS}}}",
+        f"rate(dbwatch_pg_slot_sent_bytes_total{{{MATCHERS}}}[4m])",
     ]
+    assert [column.unit for column in panel.columns[2:]] == ["cps", "bytes", "Bps"]
     assert [column.title for column in panel.columns] == ["target", "slot", "lost", "kept_bytes", "sent"]
     assert [column.source for column in panel.columns[2:]] == ["Value #A", "Value #B", "Value #C"]
     assert panel.columns[3].steps[-1].color is Color.RED
+
+
+def test_a_table_starts_with_what_is_derived(tmp_path: Path) -> None:
+    panel = panel_of(tmp_path, kind="table", column="lost_ratio")
+    assert panel.queries[0].expr.startswith("increase(dbwatch_pg_slot_lost_total{")
+    assert [column.title for column in panel.columns] == ["target", "slot", "lost_ratio", "kept_bytes", "sent", "lost"]
+    assert panel.columns[2].unit == "percentunit"
+    assert len(panel.queries) == 4
+
+
+def test_up_and_down_are_words(tmp_path: Path) -> None:
+    check = check_of(tmp_path, CONNECT)
+    assert check.panel is not None
+    assert {said.text for said in check_panel(check, check.panel).said} == {"up", "down"}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ orders   PostgreSQL 17.2 · primary · db.internal:5432 · up 41 days
 
 cache   Redis · cache:6379
   UNREACHABLE  Connection refused at cache:6379
-               nothing listens on cache:6379: is the server running, and is the port right?
+               is the server running, and is the port right?
                try: redis-cli -h cache -p 6379 ping
                1 check could not run
 
