@@ -23,7 +23,8 @@ ENV DBWATCH_LISTEN_ADDRESS=0.0.0.0:10187 \
     PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 EXPOSE 10187
+# The port is the configured one; no proxy of the environment is asked the way, as urllib would.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["/opt/dbwatch/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:10187/healthz', timeout=2)"]
+    CMD ["/opt/dbwatch/bin/python", "-c", "import http.client, os, sys; port = os.environ['DBWATCH_LISTEN_ADDRESS'].rpartition(':')[2]; asked = http.client.HTTPConnection('127.0.0.1', int(port), timeout=2); asked.request('GET', '/healthz'); sys.exit(asked.getresponse().status != 200)"]
 ENTRYPOINT ["/opt/dbwatch/bin/dbwatch"]
 CMD ["serve"]

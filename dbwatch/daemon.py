@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
 import time
@@ -55,9 +56,11 @@ class Daemon:
         self._lanes: dict[str, Lane] = {}
         self._started = time.monotonic()
         self._started_at_seconds = time.time()
-        self._wake = threading.Event()
+        # A SimpleQueue may be put to in a signal handler; an Event's lock may be held by the code it interrupts.
+        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._ending: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._ended = threading.Event()
         self._stopping = False
-        self._reloading = False
         self._reload_lock = threading.Lock()
         app = create_app(
             self.store,
@@ -71,23 +74,23 @@ class Daemon:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; returns the exit code."""
-        self.start()
+        threading.Thread(target=self._end_in_time, name="dbwatch-end", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        while not self._stopping:
-            self._wake.wait()
-            self._wake.clear()
-            if self._reloading:
-                self._reloading = False
-                self.reload()
+        self.start()
+        while self._signals.get() == signal.SIGHUP:
+            self.reload()
         self.stop()
         return 0
 
     def start(self) -> None:
-        """Bind the port first: a daemon that cannot be scraped must not start to measure. Raises ConfigError."""
-        self.web.start()
+        """Bind the port first: a daemon that cannot be scraped must not start to measure. Raises ConfigError.
+
+        Lanes measure nothing until they are scheduled, and the first scrape names every target.
+        """
         for target in self._config.targets:
             self._lanes[target.name] = self._lane(target, self._config)
+        self.web.start()
         self.scheduler.start(self._lanes.values())
         self.exposition.reload_succeeded(True)
         log.info("serving", address=self.web.address, targets=len(self._lanes), config=self._config.source)
@@ -95,15 +98,10 @@ class Daemon:
     def stop(self) -> None:
         """Stop ticking, end what runs, close; never waits for a hung server."""
         log.info("stopping")
-        guard = threading.Timer(SHUTDOWN_SECONDS, os._exit, args=(0,))
-        guard.daemon = True
-        guard.start()
         self.scheduler.stop()
-        for lane in self._lanes.values():
-            lane.close()
         self._watchdog.close()
         self.web.stop()
-        guard.cancel()
+        self._ended.set()
 
     def reload(self) -> list[str]:
         """Validate, then swap; lanes of unchanged targets keep session and schedule. Returns the problems."""
@@ -131,7 +129,7 @@ class Daemon:
             if target == lane.target and list(lane.checks.values()) == list(selected(config.catalogue, lane.target)):
                 continue
             self.scheduler.remove(name)
-            self._lanes.pop(name).close()
+            del self._lanes[name]
             self.store.forget(name)
             self.exposition.forget(name)
         for name, target in wanted.items():
@@ -147,13 +145,18 @@ class Daemon:
         return Lane(target, adapter_for(target.engine), checks, self.store, self._watchdog)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            self._reloading = True
-        elif self._stopping:
-            os._exit(0)
-        else:
+        if number != signal.SIGHUP:
+            if self._stopping:
+                os._exit(0)
             self._stopping = True
-        self._wake.set()
+            self._ending.put(number)
+        self._signals.put(number)
+
+    def _end_in_time(self) -> None:
+        """End the process when ending takes too long, whatever the main thread hangs in."""
+        self._ending.get()
+        if not self._ended.wait(SHUTDOWN_SECONDS):
+            os._exit(0)
 
     def _missed(self, target: str, check: str) -> None:
         self.exposition.missed(target, check)

@@ -1,11 +1,12 @@
 """Owns one target's work: its session, its backoff, its checks one after another. Knows no clock but monotonic.
 
-`run` is called from one thread at a time, the lane's own. `shut` may come from another thread, at shutdown.
+`run` is called from one thread at a time, the lane's own. `shut` may come from another thread, once, at the end.
 """
 
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,10 +26,14 @@ from dbwatch.store import Store, TargetState
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+_ENDED = CheckError(Reason.ERROR, "the monitor is ending", step="end")
+
 SESSION_AGE_SECONDS = 600.0
 FACTS_AGE_SECONDS = 300.0
+_FACTS_SECONDS = 5.0
 _FIRST_BACKOFF, _LAST_BACKOFF = 1.0, 60.0
 _CROWDED_BACKOFF = 30.0
+_CANCEL_GRACE_SECONDS = 0.2
 _SLOW_REASONS = frozenset({Reason.AUTH, Reason.TOO_MANY_CONNECTIONS, Reason.NO_DATABASE})
 
 
@@ -77,12 +82,23 @@ class Lane:
         self._opened = 0.0
         self._facts_read = 0.0
         self._readings: dict[str, Reading] = {}
+        self._running = threading.Lock()
+        self._ended = False
         store.register(target, checks)
 
     def run(self, name: str, *, lifetime: bool = False) -> Outcome:
-        """Run one check now and put its outcome into the store. Never raises."""
+        """Run one check now and put its outcome into the store, unless the lane was shut. Never raises."""
         check = self.checks[name]
-        outcome = self._reach(check) if check.probe == CONNECT_PROBE else self._ask(check, lifetime=lifetime)
+        with self._running:
+            try:
+                if self._ended:
+                    return self._runner.failed(check, _ENDED)
+                outcome = self._reach(check) if check.probe == CONNECT_PROBE else self._ask(check, lifetime=lifetime)
+            finally:
+                if self._ended:
+                    self.close()
+        if self._ended:
+            return outcome
         before = self._last(name)
         self._store.put(outcome)
         if before is None or before.status is not outcome.status or before.reason is not outcome.reason:
@@ -109,10 +125,21 @@ class Lane:
         self._readings.clear()
 
     def shut(self) -> None:
-        """End what runs now, from another thread."""
+        """End what runs now and start nothing more, from another thread. Takes about a second at most.
+
+        A server that can hear it is told to stop working for us; one that cannot is left by its socket.
+        """
+        self._ended = True
         session = self._session
-        if session is not None:
-            session.abort()
+        busy = not self._running.acquire(blocking=False)
+        if busy and session is not None:
+            session.cancel()
+            busy = not self._running.acquire(timeout=_CANCEL_GRACE_SECONDS)
+            if busy:
+                session.abort()
+        if not busy:
+            self.close()
+            self._running.release()
 
     def close(self) -> None:
         if self._session is not None:
@@ -137,12 +164,12 @@ class Lane:
         if error is None:
             self._probe_backoff.clear()
             self._backoff.clear()
-            self._store.set_state(self.target.name, replace(state, up=True, reason=None, message=""))
+            self._tell(replace(state, up=True, reason=None, message=""))
         else:
             self._probe_backoff.fail(error)
             if self._session is None:
                 self._backoff.fail(error)  # the other checks need not wait for the same silence
-            self._store.set_state(self.target.name, replace(state, up=False, reason=error.reason, message=str(error)))
+            self._tell(replace(state, up=False, reason=error.reason, message=str(error)))
         return run.outcome
 
     def _ask(self, check: Check, *, lifetime: bool) -> Outcome:
@@ -181,20 +208,34 @@ class Lane:
         if self._backoff.waiting and self._backoff.error is not None:
             raise self._backoff.error
         try:
-            session = self._adapter.connect(self.target, Deadline.after(self.target.connect_timeout + 5.0))
+            session = self._connected(Deadline.after(self.target.connect_timeout + _FACTS_SECONDS))
         except TargetError as error:
             self._backoff.fail(error)
             self._drop(error)
             raise
-        if self._backoff.error is not None:
-            log.info("target reached again", target=self.target.name)
+        if self._ended:
+            session.close()
+            raise TargetError(_ENDED.reason, "connect", str(_ENDED))
+        # A connection opened just now is a newer word than the probe's.
         self._backoff.clear()
+        self._probe_backoff.clear()
         self._session = session
         self._publish_facts(session)
         return session
 
+    def _connected(self, deadline: Deadline) -> Session:
+        """A new session that knows its facts."""
+        session = self._adapter.connect(self.target, deadline)
+        try:
+            with self._watchdog.guarding(session, deadline):
+                session.refresh(deadline)
+        except CheckError as error:
+            session.close()
+            raise TargetError(error.reason, error.step or "facts", str(error)) from None
+        return session
+
     def _refresh(self, session: Session) -> None:
-        deadline = Deadline.after(5.0)
+        deadline = Deadline.after(_FACTS_SECONDS)
         try:
             with self._watchdog.guarding(session, deadline):
                 session.refresh(deadline)
@@ -205,6 +246,17 @@ class Lane:
                 raise lost from error
             log.warning("facts not refreshed", target=self.target.name, error=str(error))
 
+    def _tell(self, state: TargetState) -> None:
+        """A lane that was shut says nothing more: another may have its target's name by now."""
+        if self._ended:
+            return
+        before = self._store.state(self.target.name).up
+        self._store.set_state(self.target.name, state)
+        if state.up is False and before is not False:
+            log.warning("target down", target=self.target.name, reason=str(state.reason), error=state.message)
+        elif state.up and before is False:
+            log.info("target reached again", target=self.target.name)
+
     def _publish_facts(self, session: Session) -> None:
         """A held session does not prove that the server takes new connections: the probe's word stands."""
         refused = self._probe_backoff.error
@@ -212,17 +264,14 @@ class Lane:
             state = TargetState(up=True, facts=session.facts)
         else:
             state = TargetState(up=False, reason=refused.reason, message=str(refused), facts=session.facts)
-        self._store.set_state(self.target.name, state)
+        self._tell(state)
 
     def _drop(self, error: TargetError) -> None:
         """The server is gone: forget the session and say so at once."""
         if self._session is not None:
             self._session.close()
             self._session = None
-        state = self._store.state(self.target.name)
-        if state.up is not False:
-            log.warning("target down", target=self.target.name, reason=str(error.reason), error=str(error))
-        self._store.set_state(self.target.name, TargetState(up=False, reason=error.reason, message=str(error)))
+        self._tell(TargetState(up=False, reason=error.reason, message=str(error)))
 
 
 def _unreachable(outcome: Outcome) -> TargetError | None:

@@ -28,6 +28,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 TICK_SECONDS = 5.0
 SECOND_READING_SECONDS = 10.0
 _CLOCK_STEP_SECONDS = 30.0
+_SHUT_SECONDS = 2.0
 
 
 class HashedInterval(BaseTrigger):  # type: ignore[misc]  # apscheduler ships no types
@@ -49,7 +50,9 @@ class HashedInterval(BaseTrigger):  # type: ignore[misc]  # apscheduler ships no
         now: datetime.datetime,
     ) -> datetime.datetime:
         steps = int((now.timestamp() - self.offset) // self.interval) + 1
-        return datetime.datetime.fromtimestamp(steps * self.interval + self.offset, tz=datetime.UTC)
+        following = datetime.datetime.fromtimestamp(steps * self.interval + self.offset, tz=datetime.UTC)
+        # Rounded to the microsecond it may be now itself, and APScheduler would ask for ever.
+        return following if following > now else following + datetime.timedelta(seconds=self.interval)
 
 
 def hashed_offset(target: str, check: str, interval: float) -> float:
@@ -65,7 +68,9 @@ class Scheduler:
         self._scheduler = BackgroundScheduler(timezone=datetime.UTC)
         self._on_missed = on_missed
         self._lanes: dict[str, Lane] = {}
-        self._first: dict[str, int] = {}
+        self._executors: dict[str, ThreadPoolExecutor] = {}
+        self._first: dict[str, set[str]] = {}
+        self._started = False
         self._lock = threading.Lock()
         self.tick_monotonic = time.monotonic()
         self.tick_timestamp_seconds = time.time()
@@ -86,14 +91,16 @@ class Scheduler:
         self._scheduler.start()
         for lane in lanes:
             self.add(lane)
+        self._started = True
 
     def add(self, lane: Lane) -> None:
         """Run every check of the lane once now, then at its own pace."""
         name = lane.target.name
         with self._lock:
             self._lanes[name] = lane
-            self._first[name] = len(lane.checks)
-        self._scheduler.add_executor(ThreadPoolExecutor(1), f"lane:{name}")
+            self._first[name] = set(lane.checks)
+            executor = self._executors[name] = ThreadPoolExecutor(1)
+        self._scheduler.add_executor(executor, f"lane:{name}")
         now = datetime.datetime.now(tz=datetime.UTC)
         for position, check in enumerate(lane.checks.values()):
             interval = lane.target.intervals.get(check.name, check.every)
@@ -109,38 +116,44 @@ class Scheduler:
                 next_run_time=now,
             )
 
-    def remove(self, target: str) -> Lane | None:
-        """Take a lane out; its running check ends by itself. The caller closes the lane."""
+    def remove(self, target: str) -> None:
+        """Take a lane out and shut it; does not wait for a hung run."""
         with self._lock:
             lane = self._lanes.pop(target, None)
+            if lane is None:
+                return
             self._first.pop(target, None)
-        if lane is None:
-            return None
+            executor = self._executors.pop(target)
         for name in lane.checks:
             if self._scheduler.get_job(f"{target}:{name}") is not None:
                 self._scheduler.remove_job(f"{target}:{name}")
+        self._scheduler.remove_executor(f"lane:{target}", shutdown=False)
+        executor.shutdown(wait=False)
         lane.shut()
-        self._scheduler.remove_executor(f"lane:{target}", shutdown=True)
-        return lane
 
     @property
     def first_pass_done(self) -> bool:
         with self._lock:
-            return not any(left > 0 for left in self._first.values())
+            return self._started and not any(self._first.values())
 
     def stop(self) -> None:
-        """Stop firing; does not wait for a hung run."""
-        for lane in list(self._lanes.values()):
-            lane.shut()
+        """Stop firing and shut all lanes side by side; does not wait for a hung run."""
         self._scheduler.shutdown(wait=False)
+        threads = [
+            threading.Thread(target=lane.shut, name="dbwatch-shut", daemon=True) for lane in list(self._lanes.values())
+        ]
+        for thread in threads:
+            thread.start()
+        limit = time.monotonic() + _SHUT_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, limit - time.monotonic()))
 
     def _run(self, lane: Lane, check: str) -> None:
         try:
             outcome = lane.run(check)
         finally:
             with self._lock:
-                if self._first.get(lane.target.name, 0) > 0:
-                    self._first[lane.target.name] -= 1
+                self._first.get(lane.target.name, set()).discard(check)
         if outcome.reason is Reason.NO_BASELINE:
             self._bring_forward(f"{lane.target.name}:{check}", SECOND_READING_SECONDS)
 

@@ -38,7 +38,9 @@ class Session(Protocol):
     """One open connection to one server."""
 
     @property
-    def facts(self) -> Facts: ...
+    def facts(self) -> Facts:
+        """As of the last `refresh`, but for the role, which every run reads anew."""
+        ...
 
     @property
     def step(self) -> str:
@@ -74,7 +76,7 @@ class Adapter(Protocol):
     def engine(self) -> Engine: ...
 
     def connect(self, target: Target, deadline: Deadline) -> Session:
-        """Open a session and learn the facts. Raises TargetError."""
+        """Open a session. Its facts are there after the first `refresh`. Raises TargetError."""
         ...
 
     def reach(self, target: Target, deadline: Deadline) -> Measurement:

@@ -28,6 +28,7 @@ from tests.harness.process import run_as_server_user
 from tests.harness.sessions import identifier
 from tests.harness.waiting import eventually
 
+_SHARED_DATABASE = 'case "0"'
 _RUNS = "select state = 'active' from pg_stat_activity where pid = %s"
 _WAITS = "select wait_event_type = 'Lock' from pg_stat_activity where pid = %s"
 
@@ -150,8 +151,7 @@ def run_case(
     with ExitStack() as stack:
         primary, standby = _servers(case, major, servers, stack)
         checked = standby if case.role == "standby" and standby is not None else primary
-        primary.create_database(database)
-        stack.callback(primary.drop_database, database)
+        database = _database(case, primary, database, stack)
         stage = Stage(case, checked, primary, database)
         for step in case.sessions:
             if not primary.sql("select 1 from pg_roles where rolname = %s", [step.user]):
@@ -177,6 +177,16 @@ def run_case(
         target = with_extras(target, case, folder)
         _befall(case, checked, stack)
         return ask(target, check, case, stage.between), stage.expected()
+
+
+def _database(case: PostgresCase, primary: Postgres, name: str, stack: ExitStack) -> str:
+    """A new database, dropped after the case; cases that leave nothing in it share one, since dropping is dear."""
+    if case.setup or case.standby_setup or case.between:
+        stack.callback(primary.drop_database, name)
+        return primary.create_database(name)
+    if not primary.sql("select 1 from pg_database where datname = %s", [_SHARED_DATABASE]):
+        primary.create_database(_SHARED_DATABASE)
+    return _SHARED_DATABASE
 
 
 def _servers(case: PostgresCase, major: int, servers: Servers, stack: ExitStack) -> tuple[Postgres, Postgres | None]:

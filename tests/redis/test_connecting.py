@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +104,15 @@ def test_a_wrong_password_is_never_shown(fresh_redis: FreshRedis) -> None:
     assert (error.reason, error.phase) == (Reason.AUTH, "auth")
     chain = [str(error), repr(error), str(error.__cause__)]
     assert not any("not-the-secret" in text for text in chain)
+
+
+def test_a_server_that_repeats_what_it_was_sent(fresh_redis: FreshRedis) -> None:
+    server = fresh_redis("redis-7.0", config={"rename-command": 'AUTH ""'})
+    error = connect_error(f"redis://:hunter2-is-secret@127.0.0.1:{server.port}/0")
+    assert "unknown command" in str(error)
+    assert "hunter2-is-secret" not in "".join(traceback.format_exception(error))
+    row = ADAPTER.reach(target_of(f"redis://:hunter2-is-secret@127.0.0.1:{server.port}/0"), Deadline.after(2)).rows[0]
+    assert "hunter2-is-secret" not in str(row)
 
 
 def test_a_password_nobody_wants(redis_server: RedisServer) -> None:

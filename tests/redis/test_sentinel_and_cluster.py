@@ -18,7 +18,13 @@ from tests.harness.process import ServerProcess, remove_dir, server_dir
 from tests.harness.waiting import eventually
 from tests.redis.targets import ADAPTER, bundled_check, lane_for, target_of
 
-DATA_CHECKS = ("redis_hit_ratio", "redis_memory_pressure", "redis_persistence_failing", "redis_replication_broken")
+DATA_CHECKS = (
+    "redis_clients_saturated",
+    "redis_hit_ratio",
+    "redis_memory_pressure",
+    "redis_persistence_failing",
+    "redis_replication_broken",
+)
 
 
 @pytest.fixture

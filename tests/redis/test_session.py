@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Timer
 
@@ -46,7 +47,13 @@ def test_we_do_not_move_the_hit_ratio(redis_server: RedisServer) -> None:
     redis_server.command("SET", "a", "1")
     redis_server.command("CONFIG", "RESETSTAT")
     session = ADAPTER.connect(target_of(redis_server.url()), Deadline.after(5))
-    for name in ("redis_hit_ratio", "redis_memory_pressure", "redis_persistence_failing", "redis_replication_broken"):
+    for name in (
+        "redis_clients_saturated",
+        "redis_hit_ratio",
+        "redis_memory_pressure",
+        "redis_persistence_failing",
+        "redis_replication_broken",
+    ):
         session.measure(bundled_check(name), Deadline.after(5))
     ADAPTER.reach(target_of(redis_server.url()), Deadline.after(5))
     session.close()
@@ -74,9 +81,9 @@ def test_a_frozen_server_ends_the_run_at_its_deadline(
     lane.close()
 
 
-def reached_again(run: object) -> Outcome:
+def reached_again(run: Callable[[], Outcome]) -> Outcome:
     def look() -> Outcome | None:
-        outcome: Outcome = run()  # type: ignore[operator]  # a lane's run
+        outcome = run()
         return outcome if outcome.answered else None
 
     found = eventually(look, timeout=10, what="the lane after its backoff")
@@ -131,10 +138,11 @@ def test_refresh_sees_a_failover(fresh_redis: FreshRedis) -> None:
     primary = fresh_redis("redis-7.0")
     replica = primary.replica()
     session = ADAPTER.connect(target_of(replica.url()), Deadline.after(5))
-    assert session.facts.role is Role.STANDBY
+    before = session.facts
     replica.command("REPLICAOF", "NO", "ONE")
-    assert session.refresh(Deadline.after(5)).role is Role.PRIMARY
-    assert session.facts.role is Role.PRIMARY
+    after = session.refresh(Deadline.after(5))
+    assert (before.role, after.role) == (Role.STANDBY, Role.PRIMARY)
+    assert session.facts is after
     session.close()
 
 
@@ -186,6 +194,7 @@ def test_a_loading_server_lets_us_look_but_is_not_up(fresh_redis: FreshRedis) ->
     server.stop()
     server.start(wait=False)
     row = eventually(lambda: loading_row(server), timeout=15, what="a look at the loading server")
+    assert row is not None
     assert "loading" in str(row["message"])
     session = ADAPTER.connect(target_of(server.url()), Deadline.after(5))
     assert session.facts.version[0] == 7

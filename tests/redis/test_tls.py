@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from dbwatch.deadline import Deadline
-from dbwatch.errors import TargetError
+from dbwatch.errors import ConnectionLost, TargetError
 from dbwatch.model import Reason
 from tests.conftest import FreshRedis
 from tests.harness import ports
 from tests.harness.binaries import program
-from tests.redis.targets import ADAPTER, target_of
+from tests.harness.freeze import frozen
+from tests.harness.redis import RedisServer
+from tests.redis.targets import ADAPTER, bundled_check, target_of
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,16 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def tls_port(authority: Authority, fresh_redis: FreshRedis) -> int:
-    """The TLS port of a server that also has a plain one, for the harness."""
+def tls_server(authority: Authority, fresh_redis: FreshRedis) -> tuple[RedisServer, int]:
+    """A server and its TLS port; it also has a plain one, for the harness."""
     claim = ports.claim()
-    fresh_redis("redis-7.0", config={**authority.config, "tls-port": str(claim.number), "tls-auth-clients": "no"})
-    return claim.number
+    config = {**authority.config, "tls-port": str(claim.number), "tls-auth-clients": "no"}
+    return fresh_redis("redis-7.0", config=config), claim.number
+
+
+@pytest.fixture
+def tls_port(tls_server: tuple[RedisServer, int]) -> int:
+    return tls_server[1]
 
 
 def problem(url: str) -> TargetError:
@@ -136,3 +145,30 @@ def test_a_client_certificate(authority: Authority, fresh_redis: FreshRedis) -> 
     assert problem(base).reason in (Reason.TLS, Reason.CONNECTION_LOST)
     shown = f"{base}&sslcert={authority.folder}/server.crt&sslkey={authority.folder}/server.key"
     ADAPTER.connect(target_of(shown), Deadline.after(3)).close()
+
+
+def test_abort_ends_a_blocked_call_over_tls_too(tls_server: tuple[RedisServer, int]) -> None:
+    server, port = tls_server
+    session = ADAPTER.connect(target_of(f"rediss://localhost:{port}/0?sslmode=require"), Deadline.after(3))
+    check = bundled_check("redis_persistence_failing")
+    session.measure(check, Deadline.after(3))
+    with frozen(server.pid):
+        timer = Timer(0.3, session.abort)
+        timer.start()
+        started = time.monotonic()
+        with pytest.raises(ConnectionLost):
+            session.measure(check, Deadline.after(20))
+        took = time.monotonic() - started
+        timer.join()
+    assert took < 1.0
+
+
+def test_an_idle_session_over_tls_stays_open(tls_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Session tickets arrive on an idle TLS 1.3 connection; they are no sign that it was closed."""
+    monkeypatch.setattr("dbwatch.engines.redis.session._IDLE_SECONDS", 0.0)
+    session = ADAPTER.connect(target_of(f"rediss://localhost:{tls_port}/0?sslmode=require"), Deadline.after(3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dbwatch.engines.redis.session.Opening", lambda *_: pytest.fail("opened anew"))
+        for _ in range(3):
+            assert session.measure(bundled_check("redis_persistence_failing"), Deadline.after(3)).rows
+    session.close()

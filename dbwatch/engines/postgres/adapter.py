@@ -10,7 +10,7 @@ from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
-from dbwatch.engines.postgres.connect import Phases, open_connection
+from dbwatch.engines.postgres.connect import Phases, answer, open_connection
 from dbwatch.engines.postgres.errors import translate
 from dbwatch.engines.postgres.session import PostgresSession
 from dbwatch.errors import CheckError, TargetError
@@ -29,12 +29,7 @@ class PostgresAdapter:
     engine = Engine.POSTGRES
 
     def connect(self, target: Target, deadline: Deadline) -> PostgresSession:
-        connection = open_connection(target, deadline)
-        try:
-            return PostgresSession(target, connection, deadline)
-        except CheckError as error:
-            connection.close()
-            raise TargetError(error.reason, "facts", str(error)) from None
+        return PostgresSession(target, open_connection(target, deadline))
 
     def reach(self, target: Target, deadline: Deadline) -> Measurement:
         phases = Phases()
@@ -42,7 +37,7 @@ class PostgresAdapter:
         try:
             with open_connection(target, deadline, phases=phases) as connection:
                 phases.enter("query")
-                connection.execute(b"select 1")
+                answer(connection.pgconn, deadline)
         except TargetError as error:
             failure = error
         except psycopg.Error as error:

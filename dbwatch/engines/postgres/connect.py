@@ -116,6 +116,23 @@ def _conninfo(target: Target, where: Mapping[str, str], secret: Secret | None, d
         raise TargetError(Reason.ERROR, "connect", clean(str(error), secret)) from None
 
 
+def answer(pgconn: pq.abc.PGconn, deadline: Deadline) -> None:
+    """Have the server answer the smallest query. Raises TargetError; bounded where psycopg's own wait is not."""
+    pgconn.send_query(b"select 1")
+    with selectors.DefaultSelector() as selector:
+        while pgconn.flush():
+            _wait(selector, pgconn, selectors.EVENT_WRITE, deadline, "query")
+        while True:
+            while pgconn.is_busy():
+                _wait(selector, pgconn, selectors.EVENT_READ, deadline, "query")
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                return
+            if result.status != pq.ExecStatus.TUPLES_OK:
+                raise TargetError(Reason.ERROR, "query", clean(result.get_error_message()))
+
+
 def _connect(conninfo: str, deadline: Deadline, phases: Phases, secret: Secret | None) -> pq.abc.PGconn:
     phases.enter("connect")
     pgconn: pq.abc.PGconn = pq.PGconn.connect_start(conninfo.encode())
@@ -130,16 +147,20 @@ def _connect(conninfo: str, deadline: Deadline, phases: Phases, secret: Secret |
             if wanted == pq.PollingStatus.OK:
                 break
             mask = selectors.EVENT_READ if wanted == pq.PollingStatus.READING else selectors.EVENT_WRITE
-            # libpq may open another socket between two polls, so the registration does not outlive one wait.
-            key = selector.register(pgconn.socket, mask)
-            ready = selector.select(deadline.remaining)
-            selector.unregister(key.fileobj)
-            if not ready and deadline.passed:
-                pgconn.finish()
-                text = f"no answer within the connect time limit at step {phases.current}"
-                raise TargetError(Reason.TIMEOUT, phases.current, text)
+            _wait(selector, pgconn, mask, deadline, phases.current)
     pgconn.nonblocking = 1
     return pgconn
+
+
+def _wait(selector: selectors.BaseSelector, pgconn: pq.abc.PGconn, mask: int, deadline: Deadline, phase: str) -> None:
+    """Until libpq's socket is ready. Raises TargetError(timeout) and gives the attempt up at the deadline."""
+    # libpq may open another socket between two polls, so the registration does not outlive one wait.
+    key = selector.register(pgconn.socket, mask)
+    ready = selector.select(deadline.remaining)
+    selector.unregister(key.fileobj)
+    if not ready and deadline.passed:
+        pgconn.finish()
+        raise TargetError(Reason.TIMEOUT, phase, f"no answer within the connect time limit at step {phase}")
 
 
 def _failed(pgconn: pq.abc.PGconn, phases: Phases, secret: Secret | None) -> TargetError:

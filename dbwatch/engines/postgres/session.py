@@ -29,17 +29,19 @@ _CANCEL_SECONDS = 1.0
 class PostgresSession:
     """Used by one thread; `cancel` and `abort` by any."""
 
-    def __init__(self, target: Target, connection: psycopg.Connection[tuple[object, ...]], deadline: Deadline) -> None:
+    def __init__(self, target: Target, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         self._target = target
         self._main = connection
         self._spare: psycopg.Connection[tuple[object, ...]] | None = None
         self._step = "facts"
-        self._facts = self._read_facts(deadline)
-        self._facts_by_database: dict[str, Facts] = {self._facts.database: self._facts}
+        self._known: Facts | None = None
+        self._facts_by_database: dict[str, Facts] = {}
 
     @property
     def facts(self) -> Facts:
-        return self._facts
+        if self._known is None:
+            raise RuntimeError("the facts are read by refresh() first")
+        return self._known
 
     @property
     def step(self) -> str:
@@ -50,13 +52,13 @@ class PostgresSession:
         return self._main.closed or self._main.broken
 
     def refresh(self, deadline: Deadline) -> Facts:
-        self._facts = self._read_facts(deadline)
-        self._facts_by_database = {self._facts.database: self._facts}
-        return self._facts
+        self._known = self._read_facts(deadline)
+        self._facts_by_database = {self._known.database: self._known}
+        return self._known
 
     def measure(self, check: Check, deadline: Deadline) -> Measurement:
         if check.scope is Scope.INSTANCE:
-            return self._measure_on(self._main, check, self._facts, deadline)
+            return self._measure_on(self._main, check, self.facts, deadline)
         return self._measure_databases(check, deadline)
 
     def cancel(self) -> None:
@@ -107,8 +109,8 @@ class PostgresSession:
     def _follow_role(self, check: Check, transaction: Transaction) -> None:
         """The role is read in the transaction of the check itself: a promotion changes the plan at once."""
         role = Role.STANDBY if transaction.in_recovery else Role.PRIMARY
-        if role is not self._facts.role:
-            self._facts = replace(self._facts, role=role)
+        if role is not self.facts.role:
+            self._known = replace(self.facts, role=role)
         if check.requires.role is not None and check.requires.role is not role:
             raise Skipped(Reason.ROLE, f"runs on a {check.requires.role}, this is a {role}")
 
@@ -139,11 +141,11 @@ class PostgresSession:
         return Measurement(tuple(cut), seconds, time.monotonic(), truncated or len(cut) < len(rows), failed)
 
     def _watched(self) -> tuple[str, ...]:
-        names = {*self._facts.databases, self._facts.database}
+        names = {*self.facts.databases, self.facts.database}
         return tuple(sorted(name for name in names if self._target.watches_database(name)))
 
     def _measure_database(self, name: str, check: Check, deadline: Deadline) -> Measurement:
-        connection = self._main if name == self._facts.database else self._spare_for(name, deadline)
+        connection = self._main if name == self.facts.database else self._spare_for(name, deadline)
         facts = self._facts_of(name, connection, deadline)
         if check.requires.extension is not None and check.requires.extension not in facts.extensions:
             raise Skipped(Reason.EXTENSION, f"needs the extension {check.requires.extension}")
@@ -153,9 +155,9 @@ class PostgresSession:
         known = self._facts_by_database.get(name)
         if known is None:
             with guarded(connection, deadline, self._at) as transaction:
-                known = replace(self._facts, database=name, extensions=read_extensions(transaction.fetch))
+                known = replace(self.facts, database=name, extensions=read_extensions(transaction.fetch))
             self._facts_by_database[name] = known
-        return replace(known, role=self._facts.role)
+        return replace(known, role=self.facts.role)
 
     def _spare_for(self, name: str, deadline: Deadline) -> psycopg.Connection[tuple[object, ...]]:
         spare = self._spare

@@ -17,6 +17,7 @@ from dbwatch.config import Target
 from dbwatch.engines.redis.commands import acl_rule
 from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
 from dbwatch.model import Reason
+from dbwatch.secret import Secret, scrub
 
 _FULL = "max number of clients"
 _NOT_READY = {
@@ -46,10 +47,13 @@ def code_of(error: BaseException) -> str:
     return first if isinstance(error, redis.ResponseError) and first.isupper() else ""
 
 
-def target_error(error: BaseException, phase: str, target: Target) -> TargetError:
-    """Why a connection attempt ended. `phase` is the step it had come to."""
+def target_error(error: BaseException, phase: str, target: Target, password: Secret | None = None) -> TargetError:
+    """Why a connection attempt ended. `phase` is the step it had come to.
+
+    A server without AUTH answers with what it was sent, so the password is taken out of every answer.
+    """
     where = target.address
-    code, text = code_of(error), str(error)
+    code, text = code_of(error), scrub(str(error), password)
     if code in _NOT_READY:
         return TargetError(Reason.NOT_READY, phase, f"{where} is not ready: {_NOT_READY[code]}")
     if _FULL in text:
@@ -66,6 +70,8 @@ def target_error(error: BaseException, phase: str, target: Target) -> TargetErro
     if isinstance(error, redis.ResponseError):
         return TargetError(Reason.ERROR, phase, f"{where} answered: {text}")
     reason, what = _network_problem(error, phase)
+    if reason is Reason.CONNECTION_LOST and not target.tls:
+        what += "; if it wants TLS, write rediss:// in the URL"
     if reason is Reason.TLS:
         phase = "tls"
     elif reason is Reason.TIMEOUT and target.tls and phase == "connect":
@@ -76,7 +82,7 @@ def target_error(error: BaseException, phase: str, target: Target) -> TargetErro
 def first_command_error(error: CheckError, phase: str, target: Target) -> TargetError:
     """The error of the first command, as the end of the connection attempt that it is part of."""
     cause = error.__cause__
-    if cause is not None and (code_of(cause) or isinstance(cause, redis.InvalidResponse)):
+    if cause is not None and error.reason is not Reason.TIMEOUT:
         reached = target_error(cause, phase, target)
         if reached.reason is Reason.AUTH:
             reached.phase = "auth"  # without a password nothing is refused before the first command
@@ -139,7 +145,7 @@ def _network_problem(error: BaseException, phase: str) -> tuple[Reason, str]:
             return Reason.TIMEOUT, f"unanswered: nothing came in time at step {phase}"
         if isinstance(cause, OSError) and cause.errno in _ERRNO_REASONS:
             return _ERRNO_REASONS[cause.errno]
-    return Reason.CONNECTION_LOST, f"closed by the server at step {phase}; if it wants TLS, write rediss:// in the URL"
+    return Reason.CONNECTION_LOST, f"closed by the server at step {phase}"
 
 
 def _is_timeout(error: BaseException) -> bool:

@@ -57,6 +57,7 @@ class Wire:
         on_connected: Callable[[], None],
     ) -> None:
         self._target = target
+        self._password = password
         self._user = target.user or "default"
         self._on_connected = on_connected
         self._ended = threading.Event()
@@ -90,9 +91,9 @@ class Wire:
         """Connect and log in. `phase` says afterwards how far it came. Raises TargetError."""
         try:
             self._driver.connect()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a reason
             self.abort()
-            raise target_error(error, phase(), self._target) from error
+            raise target_error(error, phase(), self._target, self._password) from None
         self._opened = True
         self._select()
 

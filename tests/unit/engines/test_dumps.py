@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,26 @@ def scan(folder: Path, pattern: str = "*") -> DumpsSeen:
     return scan_dumps(Dumps(folder, pattern), NOW)
 
 
+@pytest.fixture(scope="module")
+def filled(newest_pg: Postgres) -> Iterator[str]:
+    """A database with something in it."""
+    name = newest_pg.create_database("dumped")
+    newest_pg.sql("create table t as select g, md5(g::text) from generate_series(1, 5000) as g", dbname=name)
+    yield name
+    newest_pg.drop_database(name)
+
+
 @pytest.mark.parametrize("form", ["-Fc", "-Ft", "-Fp", "-Fd"])
-def test_what_pg_dump_writes_is_whole_and_a_piece_of_it_is_not(newest_pg: Postgres, tmp_path: Path, form: str) -> None:
+def test_what_pg_dump_writes_is_whole_and_a_piece_of_it_is_not(
+    newest_pg: Postgres, filled: str, tmp_path: Path, form: str
+) -> None:
     out = tmp_path / "dump"
-    url = newest_pg.url()
-    subprocess.run([postgres_client("pg_dump"), form, "-f", out, url], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [postgres_client("pg_dump"), form, "-f", out, newest_pg.url(dbname=filled)],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
     file = out / "toc.dat" if out.is_dir() else out
     kind, problem = inspect(file)
     assert problem is None
