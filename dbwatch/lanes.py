@@ -83,7 +83,7 @@ class Lane:
         self._facts_read = 0.0
         self._readings: dict[str, Reading] = {}
         self._running = threading.Lock()
-        self._ended = False
+        self._ended = threading.Event()
         store.register(target, checks)
 
     def run(self, name: str, *, lifetime: bool = False) -> Outcome:
@@ -91,13 +91,13 @@ class Lane:
         check = self.checks[name]
         with self._running:
             try:
-                if self._ended:
+                if self._ended.is_set():
                     return self._runner.failed(check, _ENDED)
                 outcome = self._reach(check) if check.probe == CONNECT_PROBE else self._ask(check, lifetime=lifetime)
             finally:
-                if self._ended:
+                if self._ended.is_set():
                     self.close()
-        if self._ended:
+        if self._ended.is_set():
             return outcome
         before = self._last(name)
         self._store.put(outcome)
@@ -129,7 +129,7 @@ class Lane:
 
         A server that can hear it is told to stop working for us; one that cannot is left by its socket.
         """
-        self._ended = True
+        self._ended.set()
         session = self._session
         busy = not self._running.acquire(blocking=False)
         if busy and session is not None:
@@ -213,7 +213,7 @@ class Lane:
             self._backoff.fail(error)
             self._drop(error)
             raise
-        if self._ended:
+        if self._ended.is_set():
             session.close()
             raise TargetError(_ENDED.reason, "connect", str(_ENDED))
         # A connection opened just now is a newer word than the probe's.
@@ -248,7 +248,7 @@ class Lane:
 
     def _tell(self, state: TargetState) -> None:
         """A lane that was shut says nothing more: another may have its target's name by now."""
-        if self._ended:
+        if self._ended.is_set():
             return
         before = self._store.state(self.target.name).up
         self._store.set_state(self.target.name, state)

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dbwatch.catalogue.check import Check, CheckBuilder
+from dbwatch.catalogue.commands import KNOWN_COMMANDS, only_looks
 from dbwatch.catalogue.schema import CheckFile, Scope
 from dbwatch.catalogue.sqlgate import sql_problems
 from dbwatch.errors import ConfigError, Problem
@@ -97,6 +98,9 @@ def _load(path: Path, engine: Engine) -> tuple[Check, Document]:
         problems.extend(sql_problems(document, place, sql))
     if model.sql is not None and engine is not Engine.POSTGRES:
         problems.append(document.problem(("sql",), f"{engine} takes no SQL", "use `command` and `fields`"))
+    if model.command is not None and (engine is not Engine.REDIS or not only_looks(model.command)):
+        message = f"dbwatch does not send {model.command} to {engine.product}"
+        problems.append(document.problem(("command",), message, f"Redis checks may use {KNOWN_COMMANDS}"))
     if model.scope is Scope.DATABASE and engine is not Engine.POSTGRES:
         problems.append(document.problem(("scope",), f"{engine} has no database scope"))
     if check is None or problems:

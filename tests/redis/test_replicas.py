@@ -75,8 +75,8 @@ def test_a_frozen_replica_is_silent_long_before_it_vanishes(fresh_redis: FreshRe
     replica = primary.replica()
     watched = Watched(primary, watchdog)
     watched.look()
-    healthy = watched.becomes(Status.OK)
-    assert healthy.rows[0].values["replicas_online"] == 1.0
+    eventually(lambda: watched.look().rows[0].values["replicas_online"] == 1.0, what="the replica to be online")
+    assert watched.look().status is Status.OK
     with frozen(replica.pid):
         outcome = watched.becomes(Status.CRITICAL)
     assert f"replica 127.0.0.1:{replica.port} has confirmed nothing for" in outcome.summary

@@ -45,10 +45,11 @@ class Transaction:
     def begin(self, deadline: Deadline) -> None:
         self._on_step("begin")
         milliseconds = max(_LEAST_TIMEOUT_MS, int(deadline.remaining * 1000))
+        # First the time limit, in the place of whatever the owner of the database has set for every session.
         limits = {
-            **_LIMITS,
             "statement_timeout": f"{milliseconds}ms",
             "idle_in_transaction_session_timeout": f"{milliseconds + 2000}ms",
+            **_LIMITS,
         }
         if self._connection.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII":
             limits["client_encoding"] = "SQL_ASCII"

@@ -24,6 +24,8 @@ from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
 from dbwatch.model import Facts, RawRow, Reason, Role
 
 _CANCEL_SECONDS = 1.0
+_HIDDEN = frozenset({Reason.PRIVILEGE, Reason.LOCK})
+"""Reasons that keep us from what is there; the others say that the question does not arise."""
 
 
 class PostgresSession:
@@ -135,8 +137,13 @@ class PostgresSession:
                 rows += part.rows
                 seconds += part.database_seconds
                 truncated = truncated or part.truncated
-        if skipped and len(skipped) + len(failed) == len(self._watched()) and not failed:
-            raise next(iter(skipped.values()))
+        if not self._watched():
+            raise Skipped(Reason.NO_DATABASE, "no database is left to look at, by the names to include and exclude")
+        if skipped and not failed and not rows:
+            # Nothing found where we could look says nothing about a database where we could not.
+            hidden = [error for error in skipped.values() if error.reason in _HIDDEN]
+            if hidden or len(skipped) == len(self._watched()):
+                raise next(iter(hidden or skipped.values()))
         cut = rows[: check.limit]
         return Measurement(tuple(cut), seconds, time.monotonic(), truncated or len(cut) < len(rows), failed)
 

@@ -1,7 +1,6 @@
-"""Owns which commands are ever sent, and how a reply becomes named fields. Knows no connection.
+"""Owns how a command becomes words and a reply becomes named fields. Knows no connection.
 
-A monitor only looks. What is not listed here is refused before it reaches a server, whoever wrote the check
-file: KEYS blocks the server, MONITOR halves its speed, EVAL can do anything, CONFIG GET shows passwords.
+What `catalogue.commands` does not list is refused before it reaches a server, whoever wrote the check file.
 """
 
 from __future__ import annotations
@@ -9,40 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
+from dbwatch.catalogue.commands import ALLOWED, KNOWN_COMMANDS, only_looks
 from dbwatch.errors import CheckError
 from dbwatch.model import Reason
 
 Fields: TypeAlias = Mapping[str, str]
 
-ALLOWED: Final = frozenset(
-    {
-        "INFO",
-        "PING",
-        "ROLE",
-        "SLOWLOG LEN",
-        "SLOWLOG GET",
-        "LATENCY LATEST",
-        "LATENCY HISTORY",
-        "LATENCY HISTOGRAM",
-        "CLIENT INFO",
-        "MEMORY STATS",
-        "CLUSTER INFO",
-    }
-)
 PRIVILEGES: Final = frozenset(command.partition(" ")[0].lower() for command in ALLOWED)
-_WITH_ARGUMENTS: Final = frozenset({"SLOWLOG GET", "LATENCY HISTORY", "LATENCY HISTOGRAM"})
 
 
 def words_of(command: str) -> tuple[str, ...]:
     """The command as it is sent. Raises CheckError when it is not one that only looks."""
-    words = tuple(command.split())
-    name = " ".join(words)
-    if name in ALLOWED:
-        return words
-    if len(words) > 2 and " ".join(words[:2]) in _WITH_ARGUMENTS:
-        return words
-    known = ", ".join(sorted(ALLOWED))
-    raise CheckError(Reason.ERROR, f"dbwatch does not send {name}; a check may use {known}", step="command")
+    if only_looks(command):
+        return tuple(command.split())
+    raise CheckError(Reason.ERROR, f"dbwatch does not send {command}; a check may use {KNOWN_COMMANDS}", step="command")
 
 
 def acl_rule(command: str) -> str:

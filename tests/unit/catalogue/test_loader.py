@@ -204,6 +204,8 @@ def test_a_mistake_is_named_with_its_line(
         ),
         (REDIS.replace("group: memory", "group: memory\nscope: database"), "scope", "no database scope"),
         (REDIS.replace("command: INFO", "command: info all"), "command", "pattern"),
+        (REDIS.replace("command: INFO", "command: MONITOR"), "command", "does not send MONITOR to Redis"),
+        (REDIS.replace("command: INFO", "command: CONFIG GET"), "command", "does not send CONFIG GET"),
     ],
 )
 def test_what_does_not_fit_redis_is_refused(
