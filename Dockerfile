@@ -8,11 +8,8 @@ WORKDIR /src
 RUN ["python3", "-m", "venv", "/opt/dbwatch"]
 COPY requirements.lock ./
 RUN ["/opt/dbwatch/bin/python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--require-hashes", "-r", "requirements.lock"]
-COPY pyproject.toml README.md LICENSE ./
-COPY dbwatch ./dbwatch
-COPY checks ./checks
-COPY alerts ./alerts
-COPY dashboards ./dashboards
+# .dockerignore lets nothing else in.
+COPY . .
 RUN ["/opt/dbwatch/bin/python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", "."]
 RUN ["/opt/dbwatch/bin/python", "-m", "pip", "uninstall", "--yes", "--quiet", "pip", "setuptools"]
 

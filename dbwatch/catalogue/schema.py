@@ -22,7 +22,22 @@ Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=20_0
 Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=31 * 86_400)]
 
 _VERSION = re.compile(r"^(>=|<)\s*(\d+(?:\.\d+)*)$")
-RESERVED_LABELS = frozenset({"target", "job", "instance", "le", "quantile", "check", "status", "reason", "level"})
+RESERVED_LABELS = frozenset(
+    {
+        "target",
+        "job",
+        "instance",
+        "le",
+        "quantile",
+        "check",
+        "status",
+        "reason",
+        "level",
+        "severity",
+        "component",
+        "kind",
+    }
+)
 
 
 class Strict(BaseModel):

@@ -77,9 +77,8 @@ def for_seconds(check: Check, status: Status) -> float:
 
 
 def _labels(check: Check, status: Status) -> dict[str, str]:
-    """A label of the rule replaces the row's; two rows told apart by it alone would make Prometheus refuse both."""
-    labels = {"severity": str(status), "component": str(check.engine), "kind": check.alert.kind}
-    return {name: value for name, value in labels.items() if name not in check.labels}
+    """A label of the rule replaces the row's, which is why the catalogue lets no column have one of these names."""
+    return {"severity": str(status), "component": str(check.engine), "kind": check.alert.kind}
 
 
 def _groups(catalogue: Catalogue, engine: Engine, runbook_base: str) -> Iterator[Group]:
@@ -101,8 +100,5 @@ def _refuse_bad_names(catalogue: Catalogue) -> None:
         if len(name) > ALERT_NAME_LENGTH:
             message = f"{name} is longer than {ALERT_NAME_LENGTH} characters"
             problems.append(Problem(check.file, None, "alert.name", message, "give it a shorter name"))
-        for label in sorted({"severity", "component"} & set(check.labels)):
-            message = "is a label of every alert"
-            problems.append(Problem(check.file, None, f"columns.{label}", message, "rename the column"))
     if problems:
         raise ConfigError(problems)

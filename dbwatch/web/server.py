@@ -87,7 +87,7 @@ class WebServer:
                 self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             both = family is socket.AF_INET6 and self._host in ("", "::")
-            return socket.create_server(address[:2], family=family, backlog=128, dualstack_ipv6=both)
+            listening = socket.create_server(address[:2], family=family, backlog=128, dualstack_ipv6=both)
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError.of(
@@ -95,3 +95,7 @@ class WebServer:
                 f"{self.address} cannot be listened on: {reason}",
                 hint="another process may have it; choose another address or port",
             ) from None
+        # Inherited by every connection. asyncio leaves it out here, and each answer on a connection that is kept
+        # would wait 40 ms for the peer's delayed acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening

@@ -8,7 +8,18 @@ from tests.harness.sessions import identifier
 SHOP = 'Läden "No. 1"'
 PLAIN = "billing"
 CLOSED = "payroll"
-WEIRD_TABLES = ('Order "items"', "größe", "表", "select", "a.b", "100%", "{braces}", "back\\slash", "new\nline", "x" * 63)
+WEIRD_TABLES = (
+    'Order "items"',
+    "größe",
+    "表",
+    "select",
+    "a.b",
+    "100%",
+    "{braces}",
+    "back\\slash",
+    "new\nline",
+    "x" * 63,
+)
 TABLES = 250
 
 

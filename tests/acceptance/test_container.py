@@ -6,9 +6,11 @@ without an engine is no fault of it: DBWATCH_REQUIRE=all does not ask for one, o
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,13 +100,25 @@ def absent(reason: str) -> NoReturn:
 def engine() -> Iterator[DockerClient]:
     """The engine that DOCKER_HOST or the usual socket leads to."""
     testcontainers_config.ryuk_disabled = True  # its image would have to be pulled; every container here is in a block
+    with warnings.catch_warnings():
+        # docker-py leaves the socket of a failed connection to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        found = connected()
+        gc.collect()
+    if isinstance(found, str):
+        absent(f"no container engine answers: {found}")
+    yield found
+    found.client.close()
+
+
+def connected() -> DockerClient | str:
+    """A client of the engine, or why there is none."""
     try:
         engine = DockerClient(timeout=BUILD_SECONDS)
         engine.client.ping()
     except DockerException as error:
-        absent(f"no container engine answers: {error}")
-    yield engine
-    engine.client.close()
+        return str(error)
+    return engine
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +158,8 @@ def pod(base: str, shellless: str, tmp_path_factory: pytest.TempPathFactory) -> 
     database.with_command(["/bin/sh", "-ec", START_DATABASE])
     database.with_envs(PASSWORD=PASSWORD, LC_ALL="C", HOME="/data")
     database.with_volume_mapping(postgres_bin(18).parent, "/server")
-    database.with_kwargs(user="65534:65534", tmpfs={"/data": "uid=65534,gid=65534,mode=0700"})
+    database.with_kwargs(user="65534:65534")
+    database.tmpfs["/data"] = "uid=65534,gid=65534,mode=0700"
     database.with_exposed_ports(PORT)
     with database:
         sidecar = DockerContainer(shellless).with_env("DATABASE_URL_FILE", "/run/secrets/url")

@@ -68,28 +68,29 @@ def ask(pg: Postgres, user: str, *arguments: str, dbname: str = "postgres") -> A
     answer = dbwatch("check", pg.url(user, dbname), "--format", "json", *arguments)
     assert answer.code in (0, 1), answer
     assert answer.err == "", answer.err
-    complete(answer, pg, user)
+    complete(answer, pg, user, dbname)
     gone(pg)
     lines = pg.log_lines_since(mark)
     assert [line for line in lines if NOISE.search(line)] == []
     if pg.settings.get("log_connections") == "on":
-        assert 1 <= most_connections(lines, user) <= 2
+        # Two of ours at once; the server counts one that we have closed until its process is gone.
+        assert 1 <= most_connections(lines, user) <= 3
     return answer
 
 
-def complete(answer: Answer, pg: Postgres, user: str) -> None:
+def complete(answer: Answer, pg: Postgres, user: str, dbname: str) -> None:
     """Every check of the catalogue is there, with a verdict or with a reason that is true."""
     assert set(answer.checks) == catalogue()
     assert answer.target["up"] is True
     for name, check in answer.checks.items():
         if check["status"] == "skipped":
-            true_reason(check, pg, user)
+            true_reason(check, pg, user, dbname)
         else:
             assert check["status"] in ANSWERED, (name, check)
             assert check["reason"] is None, (name, check)
 
 
-def true_reason(check: dict[str, Any], pg: Postgres, user: str) -> None:
+def true_reason(check: dict[str, Any], pg: Postgres, user: str, dbname: str) -> None:
     """The server itself says the same."""
     match check["reason"]:
         case "role":
@@ -104,6 +105,13 @@ def true_reason(check: dict[str, Any], pg: Postgres, user: str) -> None:
         case "setting":
             assert check["check"] == "backup_stale", check
             assert pg.sql("SHOW archive_mode") == [("off",)]
+        case "extension":
+            named = re.search(r"the extension (\w+)", check["summary"])
+            assert named is not None, check
+            assert f"CREATE EXTENSION {named.group(1)};" in check["remedy"]
+            with pg.connect(dbname=dbname, options="-c statement_timeout=0 -c search_path=pg_catalog") as session:
+                installed = session.execute(b"SELECT extname FROM pg_extension").fetchall()
+            assert (named.group(1),) not in installed
         case _:
             pytest.fail(f"unexpected reason: {check}")
 
@@ -242,7 +250,9 @@ def encodings(pg: Postgres) -> Iterator[Postgres]:
     pg.create_database("latin", options=LATIN)
     pg.create_database("ascii", options=ASCII)
     pg.create_monitor_role("full role", grants=("pg_monitor", "pg_read_all_data"))
-    pg.sql('CREATE TABLE "café" AS SELECT generate_series(1, 60000) AS id; ANALYZE', dbname="latin")
+    with pg.connect(dbname="latin", client_encoding="UTF8") as session:
+        session.execute('CREATE TABLE "café" '.encode() + BIG)
+        session.execute(b"ANALYZE")
     with pg.connect(dbname="ascii", client_encoding="SQL_ASCII") as session:
         session.execute(b'CREATE TABLE "caf\xe9" ' + BIG)
         session.execute(b'CREATE INDEX "ind\xe9x" ON "caf\xe9" (id)')
@@ -267,8 +277,8 @@ def test_a_query_of_another_session_that_is_no_text(encodings: Postgres) -> None
     waiter = encodings.connect(dbname="ascii", client_encoding="SQL_ASCII", application_name="wa\xeft")
     try:
         holder.execute(b"BEGIN")
-        holder.execute(b'LOCK TABLE "caf\xe9"; SELECT \'\xff\xfe\'')
-        waiter.pgconn.send_query(b'SELECT \'\xe9\' FROM "caf\xe9"')
+        holder.execute(b"LOCK TABLE \"caf\xe9\"; SELECT '\xff\xfe'")
+        waiter.pgconn.send_query(b"SELECT '\xe9' FROM \"caf\xe9\"")
         waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         eventually(lambda: encodings.sql(waiting), what="a session waits")
         answer = ask(encodings, "full role", "--rows")
@@ -313,7 +323,7 @@ TRAPS = """
 def test_a_database_set_up_against_us(pg: Postgres, database: str, user: str) -> None:
     pg.create_monitor_role("full role", grants=("pg_monitor", "pg_read_all_data"))
     pg.sql(TRAPS, dbname=database)
-    own = ("transaction_timeout = '50ms'",) if pg.major >= 17 else ()
+    own = ("transaction_timeout = '20ms'",) if pg.major >= 17 else ()
     for setting in (*HOSTILE, *own):
         pg.sql(f"ALTER DATABASE {database} SET {setting}")
     straight = ask(pg, user, "--rows")
@@ -321,7 +331,9 @@ def test_a_database_set_up_against_us(pg: Postgres, database: str, user: str) ->
     assert {name: check["status"] for name, check in crooked.checks.items()} == {
         name: check["status"] for name, check in straight.checks.items()
     }
-    ages = [check["rows"][0]["values"] for check in (straight.checks["wraparound_risk"], crooked.checks["wraparound_risk"])]
+    ages = [
+        check["rows"][0]["values"] for check in (straight.checks["wraparound_risk"], crooked.checks["wraparound_risk"])
+    ]
     assert ages[0].keys() == ages[1].keys()
 
 
@@ -345,7 +357,7 @@ def test_a_role_with_a_tight_leash(pg: Postgres) -> None:
         ("53300", "tut mir leid, schon zu viele Verbindungen", "too_many_connections"),
         ("3D000", "Datenbank »postgres« existiert nicht", "no_database"),
         ("28000", "kein pg_hba.conf-Eintrag für Host »127.0.0.1«", "auth"),
-        ("28P01", "ユーザー\"postgres\"のパスワード認証に失敗しました", "auth"),
+        ("28P01", 'ユーザー"postgres"のパスワード認証に失敗しました', "auth"),
         ("57P03", "syst\u00e8me de bases de donn\u00e9es en cours de d\u00e9marrage".encode("latin-1"), "not_ready"),
     ],
 )

@@ -29,6 +29,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDERS = ("dbwatch", "checks", "alerts", "dashboards")
 FILES = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
 OF_PYTHON = ("PYTHON", "VIRTUAL_ENV")
+UP = re.compile(r'^dbwatch_target_up\{[^}]*target="redis"[^}]*\} 1', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +223,7 @@ def test_serve_with_its_page_and_metrics(installed: Installed, redis: RedisServe
 
         try:
             daemon.until("answers /readyz", ready, timeout=30)
-            assert re.search(
-                r'^dbwatch_target_up\{[^}]*target="redis"[^}]*\} 1', client.get("/metrics").text, re.MULTILINE
-            )
+            assert UP.search(client.get("/metrics").text)
             page = client.get("/").text
             assert "<style>" in page
             assert "redis" in page

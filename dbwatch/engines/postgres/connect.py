@@ -18,7 +18,7 @@ from psycopg.types.numeric import FloatLoader
 
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
-from dbwatch.engines.postgres.errors import clean, connect_reason
+from dbwatch.engines.postgres.errors import clean, connect_reason, lost_reason
 from dbwatch.engines.postgres.startup import rejection
 from dbwatch.engines.postgres.text import TEXT_TYPES, TolerantTextLoader
 from dbwatch.engines.resolve import resolve
@@ -130,7 +130,8 @@ def answer(pgconn: pq.abc.PGconn, deadline: Deadline) -> None:
             if result is None:
                 return
             if result.status != pq.ExecStatus.TUPLES_OK:
-                raise TargetError(Reason.ERROR, "query", clean(result.get_error_message()))
+                message = clean(result.get_error_message())
+                raise TargetError(lost_reason(message) or Reason.ERROR, "query", message)
 
 
 def _connect(conninfo: str, deadline: Deadline, phases: Phases, secret: Secret | None) -> pq.abc.PGconn:

@@ -33,7 +33,7 @@ _CONNECT_TEXTS: tuple[tuple[str, Reason], ...] = (
     (r"could not translate host name|Name or service not known|Temporary failure in name resolution", Reason.DNS),
     (r"Connection refused|No such file or directory", Reason.REFUSED),
     (
-        r"No route to host|Network is unreachable|cannot connect to server|server login has been failing",
+        r"No route to host|Network is unreachable|cannot connect to server|server login has been failing|server login failed",
         Reason.UNREACHABLE,
     ),
     (r"timeout|timed out", Reason.TIMEOUT),
@@ -43,6 +43,7 @@ _CONNECT_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), reason) for patte
 
 _PREAMBLE = re.compile(r'^connection to server (at|on socket) "[^"]*"( \([^)]*\))?(, port \d+)? failed: (FATAL:  )?')
 
+_POOLER_REASONS = frozenset({Reason.UNREACHABLE, Reason.NOT_READY, Reason.TOO_MANY_CONNECTIONS})
 _LOST_STATES = ("57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04")
 _REASONS_BY_STATE = {
     "57014": Reason.TIMEOUT,
@@ -69,6 +70,12 @@ def connect_reason(message: str) -> Reason | None:
     return None
 
 
+def lost_reason(message: str) -> Reason | None:
+    """The reason an open connection failed, where a pooler says it: it lets us in and finds no server then."""
+    reason = connect_reason(message)
+    return reason if reason in _POOLER_REASONS else None
+
+
 def clean(message: str, *secrets: Secret | None) -> str:
     """The first line of a server's or libpq's text, without secrets and without the address we know already."""
     lines = [line.strip() for line in scrub(message, *secrets).splitlines() if line.strip()]
@@ -82,7 +89,7 @@ def translate(error: Exception, step: str, *, broken: bool) -> CheckError:
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         text = clean(error.diag.message_primary)
     if broken or state in _LOST_STATES or state.startswith("08"):
-        reason = Reason.NOT_READY if state == "57P03" else Reason.CONNECTION_LOST
+        reason = Reason.NOT_READY if state == "57P03" else lost_reason(text) or Reason.CONNECTION_LOST
         return ConnectionLost(reason, f"the connection was lost: {text}", step=step)
     if state in _SKIPPED_BY_STATE:
         return Skipped(_SKIPPED_BY_STATE[state], text, step=step)

@@ -7,7 +7,7 @@ from dbwatch.template import Template
 _SCRIPT = Template.parse("""\
 -- dbwatch on PostgreSQL: the least-privilege monitoring role. Run as a superuser, once a cluster.
 -- Set its password with \\password {user:ident} in psql, so that it stands in no history and no log.
-CREATE ROLE {user:ident} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT 3;
+CREATE ROLE {user:ident} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT 5;
 GRANT pg_monitor TO {user:ident};
 
 -- Belt and braces: dbwatch sets these in every transaction of its own.

@@ -29,6 +29,8 @@ _LIMITS: Mapping[str, str] = {
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "client_min_messages": "error",
+    "standard_conforming_strings": "on",
+    "extra_float_digits": "1",
 }
 
 
@@ -55,6 +57,8 @@ class Transaction:
             limits["client_encoding"] = "SQL_ASCII"
         if self._connection.info.server_version >= 140_000:
             limits["client_connection_check_interval"] = "1s"
+        if self._connection.info.server_version >= 170_000:
+            limits["transaction_timeout"] = "0"  # it would end the session, not the statement
         settings = "; ".join(f"set local {name} = '{value}'" for name, value in limits.items())
         # The select fixes the snapshot: from here on the transaction can no longer be made read-write.
         begin = "begin isolation level repeatable read read only"

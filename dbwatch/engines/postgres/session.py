@@ -61,7 +61,10 @@ class PostgresSession:
     def measure(self, check: Check, deadline: Deadline) -> Measurement:
         if check.scope is Scope.INSTANCE:
             return self._measure_on(self._main, check, self.facts, deadline)
-        return self._measure_databases(check, deadline)
+        try:
+            return self._measure_databases(check, deadline)
+        finally:
+            self._close_spare()
 
     def cancel(self) -> None:
         for connection in self._connections():
@@ -77,6 +80,12 @@ class PostgresSession:
     def close(self) -> None:
         for connection in self._connections():
             connection.close()
+
+    def _close_spare(self) -> None:
+        """Between checks we hold one connection: the databases are asked in order, so the last is rarely the next."""
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
 
     def _connections(self) -> list[psycopg.Connection[tuple[object, ...]]]:
         return [connection for connection in (self._main, self._spare) if connection is not None]
@@ -170,8 +179,7 @@ class PostgresSession:
         spare = self._spare
         if spare is not None and not spare.closed and not spare.broken and spare.info.dbname == name:
             return spare
-        if spare is not None:
-            spare.close()
+        self._close_spare()
         self._at("connect")
         try:
             self._spare = open_connection(self._target, deadline, database=name)

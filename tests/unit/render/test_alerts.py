@@ -52,17 +52,12 @@ def test_a_description_says_where_how_much_and_which_limit(tmp_path: Path) -> No
     assert text.endswith("The disk fills.")
 
 
-def test_a_label_of_the_rows_is_not_replaced_by_the_alert_s(tmp_path: Path) -> None:
-    columns = {**SLOT["columns"], "kind": {"use": "label"}}  # type: ignore[dict-item]  # the sample is a plain document
-    rules = rules_of(tmp_path, {**SLOT, "columns": columns, "key": ["slot", "kind"]})
-    assert "kind" not in rules[0].labels
-
-
-def test_a_row_cannot_carry_its_own_severity(tmp_path: Path) -> None:
-    columns = {**SLOT["columns"], "severity": {"use": "label"}}  # type: ignore[dict-item]  # as above
-    check = {**SLOT, "columns": columns, "key": ["slot", "severity"]}
-    with pytest.raises(ConfigError, match=r"columns\.severity: is a label of every alert"):
-        render_all(catalogue_of(tmp_path, {"postgres/slot": check}))
+@pytest.mark.parametrize("label", ["severity", "component", "kind"])
+def test_a_row_cannot_carry_a_label_of_the_alert(tmp_path: Path, label: str) -> None:
+    columns = {**SLOT["columns"], label: {"use": "label"}}  # type: ignore[dict-item]  # the sample is a plain document
+    check = {**SLOT, "columns": columns, "key": ["slot", label]}
+    with pytest.raises(ConfigError, match=rf"columns\.{label}: is a reserved label"):
+        catalogue_of(tmp_path, {"postgres/slot": check})
 
 
 def test_groups_stay_small() -> None:
