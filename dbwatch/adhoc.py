@@ -83,6 +83,7 @@ def run_once(
     """
     started, wall = time.monotonic(), time.time()
     store, watchdog, progress = Store(), Watchdog(), Progress()
+    leaving = threading.Event()
     lanes = []
     for target in config.targets:
         checks = selection.of(config.catalogue, target)
@@ -91,13 +92,14 @@ def run_once(
         progress.total += len(checks)
     with ThreadPoolExecutor(max(1, min(len(lanes), _MOST_THREADS)), "dbwatch-lane") as pool:
         try:
-            pending = {pool.submit(_run_lane, lane, sample_seconds, progress) for lane in lanes}
+            pending = {pool.submit(_run_lane, lane, sample_seconds, progress, leaving) for lane in lanes}
             while pending:
                 done, pending = wait(pending, timeout=_NOTICE_SECONDS)
                 for future in done:
                     future.result()
                 on_wait(progress)
         except BaseException:
+            leaving.set()
             for lane in lanes:
                 lane.shut()
             raise
@@ -106,8 +108,8 @@ def run_once(
     return Result(store.views(), wall, time.monotonic() - started)
 
 
-def _run_lane(lane: Lane, sample_seconds: float, progress: Progress) -> None:
-    """Baselines first, so that the other checks fill the time until their second reading."""
+def _run_lane(lane: Lane, sample_seconds: float, progress: Progress, leaving: threading.Event) -> None:
+    """Baselines first, so that the other checks fill the time until their second reading; `leaving` cuts it short."""
     checks = list(lane.checks.values())
     sampled = [check for check in checks if check.sampled and check.probe != CONNECT_PROBE]
     others = [check for check in checks if check not in sampled]
@@ -118,8 +120,8 @@ def _run_lane(lane: Lane, sample_seconds: float, progress: Progress) -> None:
         _run_all(lane, others, progress)
         if waiting and not lifetime:
             progress.total += len(waiting)
-            threading.Event().wait(max(0.0, read_at + sample_seconds - time.monotonic()))
-            _run_all(lane, waiting, progress)
+            if not leaving.wait(max(0.0, read_at + sample_seconds - time.monotonic())):
+                _run_all(lane, waiting, progress)
     finally:
         lane.close()
 

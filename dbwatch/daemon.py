@@ -37,9 +37,21 @@ def config_source(path: Path | None, urls: tuple[str, ...] = ()) -> Callable[[],
 
 
 class Daemon:
-    """Runs until a signal. `read_config` is called at the start and at every reload."""
+    """Runs until a signal. `read_config` is called at the start and at every reload.
 
-    def __init__(self, read_config: Callable[[], Config], host: str, port: int, *, enable_reload: bool = False) -> None:
+    `owns_process` lets an end that takes too long, or a second signal, end the whole process at once.
+    """
+
+    def __init__(
+        self,
+        read_config: Callable[[], Config],
+        host: str,
+        port: int,
+        *,
+        enable_reload: bool = False,
+        owns_process: bool = True,
+    ) -> None:
+        self._owns_process = owns_process
         self._read_config = read_config
         self._config = read_config()
         if not self._config.targets:
@@ -74,7 +86,8 @@ class Daemon:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; returns the exit code."""
-        threading.Thread(target=self._end_in_time, name="dbwatch-end", daemon=True).start()
+        if self._owns_process:
+            threading.Thread(target=self._end_in_time, name="dbwatch-end", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         self.start()
@@ -146,7 +159,7 @@ class Daemon:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGHUP:
-            if self._stopping:
+            if self._stopping and self._owns_process:
                 os._exit(0)
             self._stopping = True
             self._ending.put(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ def run_demo(once: bool, listen: str) -> int:
     from dbwatch.cli.serve import listen_address
 
     configure("error", "console")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     host, port = listen_address(listen)
     _say("starting an embedded PostgreSQL and Redis …")
     with Servers() as servers:
@@ -51,7 +53,8 @@ def run_demo(once: bool, listen: str) -> int:
                 _say(f"planted, but not found: {name}")
             if once:
                 return 1 if missing else 0
-            daemon = Daemon(lambda: load_config(path), host, port)
+            # Whoever presses Ctrl-C twice still wants the servers gone.
+            daemon = Daemon(lambda: load_config(path), host, port, owns_process=False)
             _say(f"page     http://{host}:{port}/")
             _say(f"metrics  http://{host}:{port}/metrics")
             _say(f"shell    psql -h {postgres} -U postgres shop")

@@ -9,8 +9,10 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "dbwatch")
 
 
@@ -54,7 +56,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
         if not name.startswith(("DBWATCH_", "PG", "DATABASE_URL", "REDIS_URL"))
         and name not in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "PY_COLORS")
     }
-    return {**kept, "PYTHONPATH": os.getcwd(), "PYTHONWARNINGS": "error", **extra}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **extra}
 
 
 def dbwatch(*args: object, env: Mapping[str, str] | None = None, timeout: float = 90.0) -> Answer:

@@ -1,4 +1,4 @@
-"""Whatever a user gets wrong is answered by one clear message that names the place and the remedy, and by exit code 3."""
+"""Whatever a user gets wrong is answered by one clear message with the place and the remedy, and by exit code 3."""
 
 from __future__ import annotations
 

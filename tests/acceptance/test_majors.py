@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,8 +55,6 @@ def catalogue() -> frozenset[str]:
     """The names of all PostgreSQL checks, by the product's own list."""
     listed = dbwatch("list", "--format", "json")
     assert listed.code == 0
-    import json
-
     return frozenset(check["check"] for check in json.loads(listed.out) if check["engine"] == "postgres")
 
 

@@ -33,7 +33,8 @@ for _ in range({RUNS}):
     with contextlib.redirect_stdout(out):
         code = main(["check", sys.argv[1], "--format", "json", "--sample", "0"])
     checks = json.loads(out.getvalue())["targets"][0]["checks"]
-    print(json.dumps([code, sorted((c["check"], c["status"], c["summary"]) for c in checks if c["status"] == "unknown")]))
+    unknown = [(c["check"], c["reason"], c["summary"]) for c in checks if c["status"] == "unknown"]
+    print(json.dumps([code, unknown]))
 """
 
 

@@ -5,6 +5,7 @@ The faults are real and so are the servers, the daemon and the Prometheus; what 
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 import tempfile
@@ -111,7 +112,13 @@ def world() -> Iterator[World]:
         reported = eventually(report, timeout=45, what="the command finds every fault")
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="dbwatch-rules-")))
         files = {path: at_once(rules) for path, rules in render_all(config.catalogue).items() if "rules" in path}
-        own = [rule for target in config.targets for check in selected(config.catalogue, target) for rule in levels(check, target.name) if (target.name, check.name) in FAULTS]  # fmt: skip  # noqa: E501
+        own = [
+            rule
+            for target in config.targets
+            for check in selected(config.catalogue, target)
+            if (target.name, check.name) in FAULTS
+            for rule in levels(check, target.name)
+        ]
         files["own.rules.yaml"] = {"groups": [{"name": "own", "rules": own}]}
         for name, document in files.items():
             (folder / Path(name).name).write_text(yaml.safe_dump(document))
@@ -180,28 +187,34 @@ def test_nothing_is_alerted_that_is_not_found(world: World) -> None:
         for finding in check["findings"]
         if world.check(*fault).levels
     }
-    names = {alert_name(check) for check in world.config.catalogue if check.levels}
+    engines = {target.name: str(target.engine) for target in world.config.targets}
     firing = {
-        (alert["labels"]["alertname"], alert["labels"]["target"], alert["labels"]["severity"])
-        for alert in world.prometheus.alerts()
-        if alert["state"] == "firing" and alert["labels"]["alertname"] in names
+        (labels["alertname"], labels["target"], labels["severity"])
+        for labels in bundled_alerts(world)
+        if labels["component"] == engines[labels["target"]]
     }
     assert firing == found
+
+
+@pytest.mark.xfail(reason="a check of the same name on another engine fires the alert of both", strict=True)
+def test_the_alerts_of_an_engine_leave_the_targets_of_others_alone(world: World) -> None:
+    engines = {target.name: str(target.engine) for target in world.config.targets}
+    assert [labels for labels in bundled_alerts(world) if labels["component"] != engines[labels["target"]]] == []
 
 
 def test_the_fix_ends_the_fault(world: World) -> None:
     """The statements of the report, as a person would paste them; then verdict and alert are gone."""
     with world.shop() as shop:
         for fix in fixes(world, "idle_in_transaction"):
-            shop.execute(fix)
+            shop.execute(fix.encode())
         for fix in fixes(world, "connections_saturated"):
             # It spares sessions that were busy in the last minutes, as all of the demo's were.
-            shop.execute(re.sub(r"interval '[^']*'", "interval '0'", fix))
+            shop.execute(re.sub(r"interval '[^']*'", "interval '0'", fix).encode())
         gone = [("shop", name) for name in SESSIONS]
         expect_well(world, gone)
         for name in ("unused_index", "index_bloat"):
             for fix in fixes(world, name):
-                shop.execute(fix)
+                shop.execute(fix.encode())
             expect_well(world, [("shop", name)])
     with redis.Redis(unix_socket_path=world.socket) as cache:
         for fix in fixes(world, "redis_memory_pressure", "cache"):
@@ -211,7 +224,17 @@ def test_the_fix_ends_the_fault(world: World) -> None:
         expect_well(world, [("cache", "redis_memory_pressure")])
 
 
-def fixes(world: World, name: str, target: str = "shop") -> list[bytes]:
+def bundled_alerts(world: World) -> list[dict[str, str]]:
+    """The labels of every alert of a check that fires now."""
+    names = {alert_name(check) for check in world.config.catalogue if check.levels}
+    return [
+        alert["labels"]
+        for alert in world.prometheus.alerts()
+        if alert["state"] == "firing" and alert["labels"]["alertname"] in names
+    ]
+
+
+def fixes(world: World, name: str, target: str = "shop") -> list[str]:
     """What the daemon offers now."""
     return [finding["fix"] for finding in world.now()[target, name]["findings"]]
 
@@ -219,5 +242,9 @@ def fixes(world: World, name: str, target: str = "shop") -> list[bytes]:
 def expect_well(world: World, faults: list[tuple[str, str]]) -> None:
     for target, name in faults:
         world.daemon.wait_metric(f'dbwatch_check_status{{check="{name}",target="{target}"}} 0.0')
-        alert = alert_name(world.check(target, name))
-        eventually(lambda: not world.firing(alert, target), what=f"{alert} is over")  # noqa: B023
+        over = functools.partial(is_over, world, alert_name(world.check(target, name)), target)
+        eventually(over, what=f"the alert of {name} is over")
+
+
+def is_over(world: World, alert: str, target: str) -> bool:
+    return not world.firing(alert, target)

@@ -33,7 +33,7 @@ _CONNECT_TEXTS: tuple[tuple[str, Reason], ...] = (
     (r"could not translate host name|Name or service not known|Temporary failure in name resolution", Reason.DNS),
     (r"Connection refused|No such file or directory", Reason.REFUSED),
     (
-        r"No route to host|Network is unreachable|cannot connect to server|server login has been failing|server login failed",
+        r"No route to host|Network is unreachable|cannot connect to server|server login (has been failing|failed)",
         Reason.UNREACHABLE,
     ),
     (r"timeout|timed out", Reason.TIMEOUT),

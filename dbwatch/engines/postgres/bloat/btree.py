@@ -55,7 +55,10 @@ def built_pages(rows: float, keys: Keys, fillfactor: int, block_size: int) -> in
     else:
         leaf = _grouped(rows, keys, item, block_size)
         filled = _filled(leaf.sample, room, reserve)
-        per_page = _per_page(leaf.mean, room - reserve) if filled is None else filled / leaf.mean.size
+        per_page = _per_page(leaf.mean, room - reserve)
+        if filled is not None:
+            # Where few of the bytes are in large lists, how full those lists leave a page says little.
+            per_page += (filled / leaf.mean.size - per_page) * leaf.listed / leaf.size
         pages = math.ceil(leaf.items / per_page)
     internal_room = room - block_size * (100 - _INTERNAL_FILLFACTOR) // 100
     fan_out = max(2.0, internal_room / item.size)
@@ -99,15 +102,16 @@ class _Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """Bytes and number of leaf items, and where they are large lists a sample of them in order."""
+    """Bytes and number of leaf items; `listed` of the bytes are large lists, of which there is a sample in order."""
 
     size: float = 0.0
     items: float = 0.0
     sample: tuple[_Stored, ...] = ()
+    listed: float = 0.0
 
     def __add__(self, other: _Load) -> _Load:
         sample = self.sample + other.sample if len(self.sample) < _SAMPLE else self.sample
-        return _Load(self.size + other.size, self.items + other.items, sample)
+        return _Load(self.size + other.size, self.items + other.items, sample, self.listed + other.listed)
 
     def times(self, factor: float) -> _Load:
         return _Load(self.size * factor, self.items * factor)
@@ -137,7 +141,8 @@ def _grouped(rows: float, keys: Keys, item: Item, block_size: int) -> _Load:
         typical = _typical_group(mean, item.size, block_size).times(groups)
         if mean >= _POISSON_BELOW:
             one = _group(mean, item.size, block_size).sample
-            typical = replace(typical, sample=one * min(math.ceil(groups), _SAMPLE // len(one) + 1))
+            sample = one * min(math.ceil(groups), _SAMPLE // len(one) + 1)
+            typical = replace(typical, sample=sample, listed=typical.size)
         load += typical
     return load if load.items > 0 else _Load(item.size, 1.0)
 
@@ -192,7 +197,8 @@ def _group(size: float, item: float, block_size: int) -> _Load:
     full, rest = divmod(size, most)
     whole, tail = _posting(most, key), _posting(rest, key)
     sample = (whole,) * min(int(full), _SAMPLE) + ((tail,) if rest > 0 else ())
-    return _Load(whole.size * full + (tail.size if rest > 0 else 0.0), full + (1.0 if rest > 0 else 0.0), sample)
+    total = whole.size * full + (tail.size if rest > 0 else 0.0)
+    return _Load(total, full + (1.0 if rest > 0 else 0.0), sample, total)
 
 
 def _posting(size: float, key: float) -> _Stored:
