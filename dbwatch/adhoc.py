@@ -100,8 +100,8 @@ def run_once(
                 on_wait(progress)
         except BaseException:
             leaving.set()
-            for lane in lanes:
-                lane.shut()
+            for lane in lanes:  # side by side: each may take a second to tell its server
+                threading.Thread(target=lane.shut, name="dbwatch-shut", daemon=True).start()
             raise
         finally:
             watchdog.close()

@@ -45,7 +45,7 @@ def render_text(
 ) -> str:
     """The report for a person. `color` None: as stdout and NO_COLOR say; `width` None: stdout's, 0: endless."""
     paper = Paper(color=color, width=width)
-    for view in views:
+    for view in sorted(views, key=lambda view: -view.status.severity):
         _write_target(paper, view, rows=rows)
         paper.blank()
     _write_total(paper, views, duration_seconds)
@@ -81,7 +81,7 @@ def _write_target(paper: Paper, view: TargetView, *, rows: bool) -> None:
     hint = found[0][0].name if found else unknown[0][0][0].name if unknown else None
     _write_rest(paper, view, pairs, hint)
     if rows:
-        for check, outcome in sorted(pairs, key=lambda pair: (pair[0].group, pair[0].name)):
+        for check, outcome in sorted(pairs, key=lambda pair: (pair[0].every, pair[0].group, pair[0].name)):
             write_rows(paper, check, outcome)
 
 
@@ -168,7 +168,7 @@ def _write_remedies(paper: Paper, skipped: Sequence[tuple[Check, Outcome]]) -> N
 
 def _write_total(paper: Paper, views: Sequence[TargetView], duration_seconds: float) -> None:
     """`2 targets · 1 critical · 1 warning · 58 checks in 0.9 s, 41 ms of database time`."""
-    reached = [view for view in views if view.state.up is not False]
+    reached = [view for view in sorted(views, key=lambda view: -view.status.severity) if view.state.up is not False]
     outcomes = [check.outcome for view in reached for check in view.checks if check.outcome is not None]
     parts = [plain(_count(len(views), "target"))]
     if len(reached) < len(views):

@@ -168,12 +168,19 @@ def _about(view: TargetView, now_seconds: float) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def _urgency(pair: tuple[CheckView, Outcome]) -> tuple[int, str, str, float, str]:
+    """Worst first; the same cause side by side; among findings those of the checks that are asked most often."""
+    check, outcome = pair[0].check, pair[1]
+    blind = outcome.summary if outcome.reason is not None else ""
+    return -outcome.status.severity, str(outcome.reason), blind, check.every, check.name
+
+
 def _problems(ran: Iterable[tuple[CheckView, Outcome]], now_seconds: float) -> Iterable[Problem]:
     bad = [
         (known, out) for known, out in ran if out.status.severity > Status.OK.severity and out.reason not in _WAITING
     ]
     # Findings speak for themselves; checks without one are told apart by why they are blind.
-    bad.sort(key=lambda pair: (-pair[1].status.severity, str(pair[1].reason), pair[1].summary, pair[0].check.name))
+    bad.sort(key=_urgency)
     for cause, same in itertools.groupby(bad, key=_cause):
         members = list(same)
         out = members[0][1]
