@@ -150,6 +150,7 @@ class Daemon:
                 lane = self._lane(target, config)
                 self._lanes[name] = lane
                 self.scheduler.add(lane)
+        self.store.arrange(list(wanted))
 
     def _lane(self, target: Target, config: Config) -> Lane:
         if target.password is not None and target.password.readable_by_others():

@@ -91,6 +91,11 @@ class Store:
             for kept in (self._targets, self._states, self._views):
                 kept.pop(target, None)
 
+    def arrange(self, names: Sequence[str]) -> None:
+        """Bring the targets into the order of the configuration, which a reload may have changed."""
+        with self._lock:
+            self._targets = {name: self._targets[name] for name in names if name in self._targets}
+
     def put(self, outcome: Outcome) -> None:
         """Swap in an outcome. Outcomes of targets or checks no longer registered are dropped."""
         with self._lock:

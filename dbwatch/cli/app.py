@@ -22,7 +22,10 @@ app = typer.Typer(
 
 ConfigOption = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads this at run time
-    typer.Option("--config", "-c", envvar="DBWATCH_CONFIG", help="Configuration file.", show_default=False),
+    # readable=False here and below: we try, and say what is wrong in our own words.
+    typer.Option(
+        "--config", "-c", envvar="DBWATCH_CONFIG", help="Configuration file.", show_default=False, readable=False
+    ),
 ]
 LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
 
@@ -60,7 +63,7 @@ def check_command(
     output_format: Annotated[Format, typer.Option("--format", "-f", help="How to report.")] = Format.TEXT,
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--output", "-o", help="Write the report to this file.", show_default=False),
+        typer.Option("--output", "-o", help="Write the report to this file.", show_default=False, readable=False),
     ] = None,
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="warning or critical: from where on to exit non-zero.")
@@ -111,7 +114,7 @@ def serve_command(
 def validate_command(
     files: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Argument(help="Check files or directories of check files.", show_default=False),
+        typer.Argument(help="Check files or directories of check files.", show_default=False, readable=False),
     ] = None,
     config: ConfigOption = None,
 ) -> int:

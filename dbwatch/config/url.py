@@ -20,6 +20,7 @@ _SCHEMES = {
     "unix": (Engine.REDIS, False),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _DEFAULT_PORTS = {Engine.POSTGRES: 5432, Engine.REDIS: 6379}
 SCHEMES = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
 
@@ -80,6 +81,8 @@ def parse_url(text: str) -> ServerUrl:
         database = database or options.pop("dbname", "")
     if engine is Engine.REDIS and database and not database.isdecimal():
         raise UrlError("what follows the / of a Redis URL is the number of a database, for example /0")
+    if options.get("sslmode", "prefer") not in SSL_MODES:
+        raise UrlError(f"the sslmode of the URL is none of {', '.join(SSL_MODES)}")
     if _CONTROL.search("".join((host, database, unquote(user)))):
         raise UrlError("the URL holds a control character in its host, user or database")
     secret = Secret(unquote(password)) if colon else None

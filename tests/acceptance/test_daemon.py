@@ -194,7 +194,7 @@ def named(world: World, name: str, more: str = "") -> str:
 
 
 def test_a_reload_touches_only_what_changed(world: World) -> None:
-    with Daemon(config_text=config(named(world, "one"), named(world, "two"))) as daemon:
+    with Daemon(config_text=config(named(world, "two"), named(world, "one"))) as daemon:
         daemon.wait_ready()
         one, two = world.held_by("one"), world.held_by("two")
         runs = _runs(daemon, "one")
@@ -206,11 +206,12 @@ def test_a_reload_touches_only_what_changed(world: World) -> None:
         assert any("dbwatch.yaml" in line and "url" in line for line in daemon.log_lines()[-3:])
 
         changed = named(world, "two", ", labels: {team: web}")
-        daemon.write_config(config(named(world, "one"), changed, named(world, "three")))
+        daemon.write_config(config(changed, named(world, "one"), named(world, "three")))
         daemon.signal(SIGHUP)
         daemon.wait_metric(f"{RELOADED} 1.0")
         daemon.wait_metric('dbwatch_target_up{engine="postgres",target="two",team="web"} 1.0')
         daemon.wait_metric('dbwatch_target_up{engine="postgres",target="three"} 1.0')
+        assert [entry["target"] for entry in daemon.status()["targets"]] == ["two", "one", "three"]
         assert world.held_by("one") == one
         assert world.held_by("two") != two
         assert _runs(daemon, "one") >= runs

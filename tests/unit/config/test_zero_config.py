@@ -113,7 +113,18 @@ def test_a_url_reads_into_its_parts(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "h", "//h", "postgresql:h", "http://h", "redis+postgres://h", "redis://h:0", "redis://h:99999", "redis://h:x"],
+    [
+        "",
+        "h",
+        "//h",
+        "postgresql:h",
+        "http://h",
+        "redis+postgres://h",
+        "redis://h:0",
+        "redis://h:99999",
+        "redis://h:x",
+        "postgresql://h?sslmode=verify_full",
+    ],
 )
 def test_what_is_not_a_url_of_ours_is_refused(text: str) -> None:
     with pytest.raises(UrlError):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from pathlib import Path
 
 import pytest
 
 from dbwatch import lanes
 from dbwatch.config import Target
+from dbwatch.deadline import Deadline
 from dbwatch.errors import ConnectionLost, TargetError
 from dbwatch.lanes import Backoff, Lane
-from dbwatch.model import Reason, Status
+from dbwatch.model import RawRow, Reason, Status
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store
 from tests.unit.runner.conftest import FakeAdapter, FakeSession, make_check, row
@@ -97,3 +99,53 @@ def test_backoff_doubles_to_a_minute_and_is_slow_for_a_full_server() -> None:
     backoff.fail(TargetError(Reason.TOO_MANY_CONNECTIONS, "auth", "full"))
     now += 20
     assert backoff.waiting
+
+
+def test_a_lane_that_was_shut_leaves_the_server_and_asks_no_more(
+    tmp_path: Path, target: Target, watchdog: Watchdog
+) -> None:
+    session = FakeSession([[row()], [row()]])
+    adapter = FakeAdapter([session])
+    store = Store()
+    lane = Lane(target, adapter, [make_check(tmp_path)], store, watchdog)
+    lane.run("long_queue")
+    before = store.views()
+    lane.shut()
+    assert session.closed
+    assert lane.run("long_queue").status is Status.UNKNOWN
+    assert adapter.connects == 1
+    assert store.views() == before, "another lane may have the name by now"
+
+
+@pytest.mark.parametrize("hears", [True, False], ids=["hears", "deaf"])
+def test_a_run_under_way_is_cancelled_and_then_cut_off(
+    tmp_path: Path, target: Target, watchdog: Watchdog, hears: bool
+) -> None:
+    asked, told = threading.Event(), threading.Event()
+
+    def hang(_: Deadline) -> list[RawRow]:
+        asked.set()
+        assert told.wait(10)
+        raise ConnectionLost(Reason.CONNECTION_LOST, "shut")
+
+    session = FakeSession([hang])
+    if hears:
+        session.cancel = told.set  # type: ignore[method-assign]  # a server that ends the query when it is told to
+    session_abort = session.abort
+
+    def abort() -> None:
+        session_abort()
+        told.set()
+
+    session.abort = abort  # type: ignore[method-assign]  # the socket is shut under the blocked call
+    store = Store()
+    lane = Lane(target, FakeAdapter([session]), [make_check(tmp_path)], store, watchdog)
+    thread = threading.Thread(target=lane.run, args=("long_queue",))
+    thread.start()
+    assert asked.wait(10)
+    lane.shut()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert session.closed
+    assert session.aborted == (0 if hears else 1)
+    assert store.views()[0].checks[0].outcome is None
