@@ -62,6 +62,7 @@ class Reason(StrEnum):
     PLATFORM = "platform"
     SETTING = "setting"
     LOCK = "lock"
+    STATISTICS = "statistics"
     NO_BASELINE = "no_baseline"
     TIMEOUT = "timeout"
     REFUSED = "refused"

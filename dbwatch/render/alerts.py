@@ -27,12 +27,12 @@ def alert_files(catalogue: Catalogue, runbook_base: str) -> Iterator[tuple[str, 
             yield f"alerts/{engine}.rules.yaml", rule_file(title, f"checks/{engine}/", groups)
 
 
-def check_rules(check: Check, runbook_base: str) -> Iterator[Rule]:
-    """The rules of one check, critical before warning."""
+def check_rules(check: Check, runbook_base: str, *, shared: bool = False) -> Iterator[Rule]:
+    """The rules of one check, critical before warning; `shared` when another engine has a check of its name."""
     if not has_alert(check):
         return
     for status in check.levels:
-        expression = alert_expression(check, status)
+        expression = alert_expression(check, status, shared=shared)
         yield Rule(
             alert=alert_name(check),
             expr=expression.promql,
@@ -84,7 +84,12 @@ def _labels(check: Check, status: Status) -> dict[str, str]:
 def _groups(catalogue: Catalogue, engine: Engine, runbook_base: str) -> Iterator[Group]:
     checks = sorted(catalogue.of(engine), key=lambda check: check.name)
     for name in sorted({check.group for check in checks}):
-        rules = [rule for check in checks if check.group == name for rule in check_rules(check, runbook_base)]
+        rules = [
+            rule
+            for check in checks
+            if check.group == name
+            for rule in check_rules(check, runbook_base, shared=len(catalogue.named(check.name)) > 1)
+        ]
         yield from split(f"dbwatch.{engine}.{name}", rules)
 
 

@@ -54,10 +54,15 @@ class AlertExpression:
     unit: Unit = Unit.COUNT
 
 
-def alert_expression(check: Check, status: Status) -> AlertExpression:
-    """The condition under which the level is crossed, by the default threshold or the target's own."""
+def alert_expression(check: Check, status: Status, *, shared: bool = False) -> AlertExpression:
+    """The condition under which the level is crossed, by the default threshold or the target's own.
+
+    `shared` says that another engine has a check of this name: then the findings of its targets are left out.
+    """
     level = check.levels[status]
     findings = f'dbwatch_check_findings{{check="{check.name}",status="{status}"}} > 0'
+    if shared:
+        findings += f' and {SAME_TARGET} dbwatch_target_up{{engine="{check.engine}"}}'
     if not _is_free_of_runs(level.root):
         return AlertExpression(findings, "delta() is what one run saw, and no window of Prometheus is one run")
     try:

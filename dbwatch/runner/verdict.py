@@ -86,9 +86,16 @@ def _weight(check: Check, finding: Finding) -> float:
     return 0.0
 
 
+def _is_blind(check: Check, row: Row) -> bool:
+    """True for a row of which nothing that is exported is known."""
+    return bool(check.exported) and all(row.values.get(name) is None for name in check.exported)
+
+
 def _summary(check: Check, rows: Sequence[Row], findings: Sequence[Finding]) -> str:
     if not findings:
-        return f"nothing found in {len(rows)} rows" if len(rows) != 1 else "nothing found"
+        blind = sum(_is_blind(check, row) for row in rows)
+        unknown = f", {blind} of them unknown" if blind else ""
+        return f"nothing found in {len(rows)} rows{unknown}" if len(rows) != 1 or blind else "nothing found"
     if len(findings) == 1 or check.many is None:
         more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
         return findings[0].message + more

