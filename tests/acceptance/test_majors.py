@@ -111,6 +111,16 @@ def true_reason(check: dict[str, Any], pg: Postgres, user: str, dbname: str) -> 
             with pg.connect(dbname=dbname, options="-c statement_timeout=0 -c search_path=pg_catalog") as session:
                 installed = session.execute(b"SELECT extname FROM pg_extension").fetchall()
             assert (named.group(1),) not in installed
+        case "lock":
+            assert pg.sql("SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock'") == [(True,)]
+        case "statistics":
+            assert check["check"] in ("table_bloat", "index_bloat"), check
+            assert check["remedy"] == "ANALYZE;"
+            stale = "n_mod_since_analyze > 0 OR coalesce(last_analyze, last_autoanalyze) IS NULL"
+            assert any(
+                pg.sql(f"SELECT count(*) > 0 FROM pg_stat_user_tables WHERE {stale}", dbname=name) == [(True,)]
+                for (name,) in pg.sql("SELECT datname FROM pg_database WHERE datallowconn")
+            ), check
         case _:
             pytest.fail(f"unexpected reason: {check}")
 

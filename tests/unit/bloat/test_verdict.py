@@ -16,11 +16,11 @@ from dbwatch.engines.postgres.bloat.model import Confidence, Method, Withheld
 from dbwatch.engines.postgres.bloat.verdict import Approximation, Evidence, judge
 
 ITEM = Item(36.0, exact=True)
-FULL = Activity(pages=1000, relpages=1000, reltuples=226_000, live=226_000, dead=0, modified=0, counted=True)
+FULL = Activity(pages=1000, relpages=1000, reltuples=226_000, live=226_000, dead=0, modified=0, counted_seconds=3600.0)
 KNOWN = Evidence(Page(8192), FULL, RowShape(ITEM))
 
 
-def changed(evidence: Evidence, **activity: float) -> Evidence:
+def changed(evidence: Evidence, **activity: float | None) -> Evidence:
     return replace(evidence, activity=replace(evidence.activity, **activity))  # type: ignore[arg-type]
 
 
@@ -45,16 +45,16 @@ def test_rows_of_one_size_do_not_go_stale() -> None:
     assert verdict.ratio == pytest.approx(0.5)
     assert verdict.dead == pytest.approx(0.5)
     assert (verdict.method, verdict.confidence) == (Method.FIXED_WIDTH, Confidence.HIGH)
-    assert judge(changed(fixed, counted=False, pages=2000)).withheld is Withheld.STALE_STATISTICS
+    assert judge(changed(fixed, counted_seconds=None, pages=2000)).withheld is Withheld.STALE_STATISTICS
 
 
 def test_without_counters_the_catalogue_counts_and_dead_rows_are_unknown() -> None:
-    verdict = judge(changed(KNOWN, counted=False, live=0))
+    verdict = judge(changed(KNOWN, counted_seconds=None, live=0))
     assert (verdict.ratio, verdict.dead, verdict.confidence) == (0.0, None, Confidence.LOW)
 
 
 def test_a_table_nobody_counted_is_never_analyzed() -> None:
-    assert judge(changed(KNOWN, counted=False, reltuples=-1.0)).withheld is Withheld.NEVER_ANALYZED
+    assert judge(changed(KNOWN, counted_seconds=None, reltuples=-1.0)).withheld is Withheld.NEVER_ANALYZED
 
 
 def test_an_emptied_table_is_all_bloat_whatever_its_rows_were() -> None:
@@ -98,7 +98,9 @@ rows = st.integers(0, 10**7)
         live=rows,
         dead=rows,
         modified=rows,
-        counted=st.booleans(),
+        counted_seconds=st.none() | st.floats(0, 1000),
+        analyzed_last=st.booleans(),
+        changes=rows,
     ),
     st.sampled_from(
         [RowShape(ITEM), RowShape(Item(99.5, exact=False), is_fixed=True), RowShape(None, Withheld.PRIVILEGE)]
@@ -129,3 +131,39 @@ def test_there_is_a_share_or_a_reason_and_never_a_negative_one(
     assert verdict.method is not None
     assert 0.0 <= verdict.ratio <= (verdict.high if verdict.high is not None else 1.0) <= 1.0
     assert verdict.dead is None or 0.0 <= verdict.dead <= verdict.ratio or verdict.high is not None
+
+
+def test_counters_that_came_after_the_vacuum_do_not_lower_or_raise_the_answer() -> None:
+    """120,000 of 226,000 rows deleted and vacuumed in one session: its counters arrive after the VACUUM."""
+    late = changed(
+        KNOWN, reltuples=106_000.0, live=0, dead=120_000, modified=346_000, changes=346_000, counted_seconds=2.0,
+        analyzed_last=True,
+    )  # fmt: skip
+    verdict = judge(late)
+    assert verdict.ratio == pytest.approx(0.53, abs=0.01)
+    assert verdict.confidence is Confidence.LOW
+    assert verdict.high is not None
+    assert verdict.dead is None
+
+
+def test_the_answer_covers_rows_that_died_right_after_a_vacuum() -> None:
+    verdict = judge(changed(KNOWN, live=113_000, dead=113_000, modified=113_000, changes=400_000, counted_seconds=2.0))
+    assert verdict.withheld is Withheld.STALE_STATISTICS, "it was a VACUUM: the widths may be old"
+    verdict = judge(
+        changed(
+            KNOWN,
+            live=113_000,
+            dead=113_000,
+            modified=113_000,
+            changes=400_000,
+            counted_seconds=2.0,
+            analyzed_last=True,
+        )
+    )
+    assert verdict.ratio == pytest.approx(0.0)
+    assert verdict.high == pytest.approx(0.5)
+
+
+def test_a_table_that_grew_since_is_no_case_of_late_counters() -> None:
+    late = changed(KNOWN, pages=1100, modified=100_000, counted_seconds=2.0, analyzed_last=True)
+    assert judge(late).withheld is Withheld.STALE_STATISTICS

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbwatch.engines.postgres.bloat import sql_indexes
-from dbwatch.engines.postgres.bloat.activity import Activity
+from dbwatch.engines.postgres.bloat.activity import Activity, activity_of
 from dbwatch.engines.postgres.bloat.btree import Keys, built_pages, missed_factor, plausible_groups
 from dbwatch.engines.postgres.bloat.columns import fixed_column, lacking, measured_column
 from dbwatch.engines.postgres.bloat.layout import Column
@@ -40,6 +40,7 @@ from dbwatch.engines.postgres.bloat.rows import (
 
 _MAX_COLUMNS = 32
 _DISPUTE = 0.05
+_SAME = 0.02
 _UNIQUE = -0.99
 """ANALYZE writes -1 for a column without duplicates."""
 _OFF = ("off", "false", "no", "0", "f", "n")
@@ -98,7 +99,20 @@ def _refused(row: Row) -> Withheld | None:
 
 
 def _answer(row: Row, columns: Sequence[Row], sets: Sets, block_size: int) -> _Answer | Withheld:
-    activity = _activity(row, block_size)
+    """The answer; a range where it depends on when the counters of the table were handed in."""
+    activity = activity_of(row, integer(row, "table_bytes") // block_size)
+    settled = activity.settled()
+    if settled is None:
+        return _answer_for(activity, row, columns, sets, block_size)
+    then, since = (_answer_for(activity, row, columns, sets, block_size) for activity in settled)
+    if isinstance(then, Withheld) or isinstance(since, Withheld) or since.high - then.high <= _SAME:
+        return then
+    return replace(then, high=since.high, confidence=Confidence.LOW)
+
+
+def _answer_for(
+    activity: Activity, row: Row, columns: Sequence[Row], sets: Sets, block_size: int
+) -> _Answer | Withheld:
     rows = _rows(row, activity)
     merges = _merges_equal_keys(row, columns)
     is_fixed = not merges and all(_is_fixed(column) for column in columns)
@@ -124,18 +138,6 @@ def _answer(row: Row, columns: Sequence[Row], sets: Sets, block_size: int) -> _A
         return _Answer(min(shares), max(shares), Method.FIXED_WIDTH, confidence)
     confidence = Confidence.MEDIUM if activity.counted else Confidence.LOW
     return _Answer(min(shares), max(shares), Method.STATISTICS, confidence)
-
-
-def _activity(row: Row, block_size: int) -> Activity:
-    return Activity(
-        pages=integer(row, "table_bytes") // block_size,
-        relpages=integer(row, "relpages"),
-        reltuples=number(row, "reltuples"),
-        live=integer(row, "live"),
-        dead=integer(row, "dead"),
-        modified=integer(row, "modified"),
-        counted=flag(row, "counted"),
-    )
 
 
 def _rows(row: Row, activity: Activity) -> float | None:

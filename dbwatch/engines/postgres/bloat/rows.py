@@ -28,6 +28,10 @@ def number(row: Row, name: str) -> float:
     return float(value)
 
 
+def number_or_none(row: Row, name: str) -> float | None:
+    return None if row[name] is None else number(row, name)
+
+
 def text(row: Row, name: str) -> str:
     value = row[name]
     if not isinstance(value, str):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dbwatch.engines.postgres.bloat.sql_parts import (
     LOCKED_RELATIONS,
     SAMPLED_SIZES,
+    TABLE_COUNTERS,
     chosen_statistics,
     oid_list,
     type_family,
@@ -46,15 +47,7 @@ select
   end as table_bytes,
   t.relpages::pg_catalog.int8 as relpages,
   t.reltuples::pg_catalog.float8 as reltuples,
-  pg_catalog.pg_stat_get_live_tuples(t.oid) as live,
-  pg_catalog.pg_stat_get_dead_tuples(t.oid) as dead,
-  pg_catalog.pg_stat_get_mod_since_analyze(t.oid) as modified,
-  coalesce(
-    pg_catalog.pg_stat_get_last_vacuum_time(t.oid),
-    pg_catalog.pg_stat_get_last_autovacuum_time(t.oid),
-    pg_catalog.pg_stat_get_last_analyze_time(t.oid),
-    pg_catalog.pg_stat_get_last_autoanalyze_time(t.oid)
-  ) is not null as counted,
+{TABLE_COUNTERS.strip()}
   pg_catalog.row_security_active(t.oid) as rows_hidden
 from (
   select

@@ -24,6 +24,35 @@ LOCKED_RELATIONS = """
 """
 """Granted or waited for: either way a size function would queue behind it."""
 
+TABLE_COUNTERS = """
+  pg_catalog.pg_stat_get_live_tuples(t.oid) as live,
+  pg_catalog.pg_stat_get_dead_tuples(t.oid) as dead,
+  pg_catalog.pg_stat_get_mod_since_analyze(t.oid) as modified,
+  pg_catalog.pg_stat_get_tuples_inserted(t.oid)
+    + pg_catalog.pg_stat_get_tuples_updated(t.oid)
+    + pg_catalog.pg_stat_get_tuples_deleted(t.oid) as changes,
+  extract(epoch from pg_catalog.clock_timestamp() - greatest(
+    pg_catalog.pg_stat_get_last_vacuum_time(t.oid),
+    pg_catalog.pg_stat_get_last_autovacuum_time(t.oid),
+    pg_catalog.pg_stat_get_last_analyze_time(t.oid),
+    pg_catalog.pg_stat_get_last_autoanalyze_time(t.oid)
+  ))::pg_catalog.float8 as counted_seconds,
+  coalesce(
+    greatest(
+      pg_catalog.pg_stat_get_last_analyze_time(t.oid),
+      pg_catalog.pg_stat_get_last_autoanalyze_time(t.oid)
+    ) >= coalesce(
+      greatest(
+        pg_catalog.pg_stat_get_last_vacuum_time(t.oid),
+        pg_catalog.pg_stat_get_last_autovacuum_time(t.oid)
+      ),
+      '-infinity'
+    ),
+    false
+  ) as analyzed_last,
+"""
+"""What the cumulative statistics say of the table `t`, and how long ago a VACUUM or ANALYZE last counted it."""
+
 
 def quote_ident(name: str) -> str:
     """An identifier as SQL text."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dbwatch.engines.postgres.bloat import sql_parts, sql_tables
-from dbwatch.engines.postgres.bloat.activity import Activity
+from dbwatch.engines.postgres.bloat.activity import activity_of
 from dbwatch.engines.postgres.bloat.columns import RowShape, row_shape
 from dbwatch.engines.postgres.bloat.heap import FreeSpace, Page
 from dbwatch.engines.postgres.bloat.model import MIN_PAGES, BloatFacts, Fetch, TableBloat, Withheld
@@ -90,7 +90,7 @@ def _shapes(fetch: Fetch, rows: Sequence[Row]) -> dict[int, RowShape]:
         oid: row_shape(
             columns[oid],
             rows_hidden=flag(row, "rows_hidden"),
-            never_analyzed=_activity(row, 0).never_analyzed,
+            never_analyzed=activity_of(row, 0).never_analyzed,
         )
         for oid, row in zip(oids, rows, strict=True)
     }
@@ -98,20 +98,8 @@ def _shapes(fetch: Fetch, rows: Sequence[Row]) -> dict[int, RowShape]:
 
 def _table(row: Row, size: int, shape: RowShape, block_size: int) -> _Table:
     page = Page(block_size, fillfactor(text_or_none(row, "options"), default=100))
-    evidence = Evidence(page, _activity(row, size // block_size), shape)
+    evidence = Evidence(page, activity_of(row, size // block_size), shape)
     return _Table(row, integer(row, "oid"), size, evidence)
-
-
-def _activity(row: Row, pages: int) -> Activity:
-    return Activity(
-        pages=pages,
-        relpages=integer(row, "relpages"),
-        reltuples=number(row, "reltuples"),
-        live=integer(row, "live"),
-        dead=integer(row, "dead"),
-        modified=integer(row, "modified"),
-        counted=flag(row, "counted"),
-    )
 
 
 def _judge_all(fetch: Fetch, facts: BloatFacts, tables: Sequence[_Table]) -> list[tuple[_Table, Verdict]]:

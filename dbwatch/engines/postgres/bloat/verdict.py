@@ -20,6 +20,7 @@ from dbwatch.engines.postgres.bloat.model import Confidence, Method, Withheld
 
 _DISPUTE = 0.15
 """Two methods further apart than this are a range, not an answer."""
+_SAME = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,18 @@ class Verdict:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """The best answer the evidence allows."""
+    """The best answer the evidence allows; a range where it depends on when the counters were handed in."""
+    settled = evidence.activity.settled()
+    if settled is None:
+        return _judge(evidence)
+    then, since = (_judge(replace(evidence, activity=activity)) for activity in settled)
+    if then.ratio is None or since.ratio is None or then.method is Method.PGSTATTUPLE_APPROX:
+        return then
+    high = since.high or since.ratio
+    return replace(then, high=high, confidence=Confidence.LOW) if high - then.ratio > _SAME else then
+
+
+def _judge(evidence: Evidence) -> Verdict:
     counted = _by_approximation(evidence)
     if counted is not None:
         return counted
@@ -110,7 +122,7 @@ def _by_free_space(evidence: Evidence) -> Verdict | None:
     item, confidence = _item(evidence), Confidence.HIGH
     dead = activity.dead_rows
     if item is None and activity.counted:
-        held = activity.live + activity.dead
+        held = activity.live + (dead or 0.0)
         used = used_bytes(free, activity.pages, evidence.page)
         item, confidence = item_from_use(held, used, activity.pages, evidence.page), Confidence.MEDIUM
     if item is None:
