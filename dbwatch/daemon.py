@@ -36,6 +36,13 @@ def config_source(path: Path | None, urls: tuple[str, ...] = ()) -> Callable[[],
     return (lambda: load_config(path)) if path is not None else (lambda: zero_config(urls))
 
 
+def _usable(config: Config) -> Config:
+    if config.targets:
+        return config
+    hint = "give a URL, --config FILE, or set DATABASE_URL or REDIS_URL"
+    raise ConfigError.of(config.source, "names no target", hint=hint)
+
+
 class Daemon:
     """Runs until a signal. `read_config` is called at the start and at every reload.
 
@@ -53,13 +60,7 @@ class Daemon:
     ) -> None:
         self._owns_process = owns_process
         self._read_config = read_config
-        self._config = read_config()
-        if not self._config.targets:
-            raise ConfigError.of(
-                self._config.source,
-                "names no target",
-                hint="give a URL, --config FILE, or set DATABASE_URL or REDIS_URL",
-            )
+        self._config = _usable(read_config())
         self.store = Store()
         self._watchdog = Watchdog()
         self.scheduler = Scheduler(self._missed)
@@ -120,14 +121,17 @@ class Daemon:
         """Validate, then swap; lanes of unchanged targets keep session and schedule. Returns the problems."""
         with self._reload_lock:
             try:
-                config = self._read_config()
-                if not config.targets:
-                    raise ConfigError.of(config.source, "names no target")
+                config = _usable(self._read_config())
             except ConfigError as error:
                 self.exposition.reload_succeeded(False)
                 problems = [str(problem) for problem in error.problems]
                 log.error("config rejected", problems=problems)
                 return problems
+            except Exception as error:
+                # Whatever a file can do to its reader, the daemon goes on with what it has.
+                self.exposition.reload_succeeded(False)
+                log.exception("config not read")
+                return [f"internal error: {type(error).__name__}; the log says more"]
             self._swap(config)
             self._config = config
             self.exposition.reload_succeeded(True)

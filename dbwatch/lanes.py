@@ -94,6 +94,10 @@ class Lane:
                 if self._ended.is_set():
                     return self._runner.failed(check, _ENDED)
                 outcome = self._reach(check) if check.probe == CONNECT_PROBE else self._ask(check, lifetime=lifetime)
+            except Exception as error:
+                # An old verdict that stays would be a lie, and one lane's bug must not end the other lanes' run.
+                log.exception("run crashed", target=self.target.name, check=name)
+                outcome = self._runner.failed(check, _bug(error, "internal"))
             finally:
                 if self._ended.is_set():
                     self.close()
@@ -194,7 +198,9 @@ class Lane:
     def _live_session(self) -> Session:
         """The session, opened or renewed when needed. Raises TargetError."""
         now = time.monotonic()
-        if self._session is not None and now - self._opened > SESSION_AGE_SECONDS:
+        # While the server takes no new connection, the one we hold is all we have.
+        refused = self._probe_backoff.error is not None
+        if self._session is not None and now - self._opened > SESSION_AGE_SECONDS and not refused:
             self.close()
         if self._session is None:
             self._session = self._open()
@@ -209,10 +215,13 @@ class Lane:
             raise self._backoff.error
         try:
             session = self._connected(Deadline.after(self.target.connect_timeout + _FACTS_SECONDS))
-        except TargetError as error:
+        except Exception as error:
+            if not isinstance(error, TargetError):
+                log.exception("connection attempt crashed", target=self.target.name)
+                error = _bug(error, "connect")
             self._backoff.fail(error)
             self._drop(error)
-            raise
+            raise error from None
         if self._ended.is_set():
             session.close()
             raise TargetError(_ENDED.reason, "connect", str(_ENDED))
@@ -227,18 +236,29 @@ class Lane:
         """A new session that knows its facts."""
         session = self._adapter.connect(self.target, deadline)
         try:
-            with self._watchdog.guarding(session, deadline):
-                session.refresh(deadline)
+            self._learn(session, deadline)
         except CheckError as error:
             session.close()
             raise TargetError(error.reason, error.step or "facts", str(error)) from None
+        except Exception:
+            session.close()
+            raise
         return session
 
-    def _refresh(self, session: Session) -> None:
-        deadline = Deadline.after(_FACTS_SECONDS)
-        try:
-            with self._watchdog.guarding(session, deadline):
+    def _learn(self, session: Session, deadline: Deadline) -> None:
+        """Read the facts under watch. Raises CheckError; a connection that was shut at the deadline is a timeout."""
+        with self._watchdog.guarding(session, deadline) as guarded:
+            try:
                 session.refresh(deadline)
+            except CheckError as error:
+                if not guarded.struck:
+                    raise
+                text = f"no answer in time at step {session.step} of reading the facts"
+                raise CheckError(Reason.TIMEOUT, text, step=session.step) from error
+
+    def _refresh(self, session: Session) -> None:
+        try:
+            self._learn(session, Deadline.after(_FACTS_SECONDS))
         except CheckError as error:
             if session.closed:
                 lost = TargetError(error.reason, error.step or "facts", str(error))
@@ -272,6 +292,10 @@ class Lane:
             self._session.close()
             self._session = None
         self._tell(TargetState(up=False, reason=error.reason, message=str(error)))
+
+
+def _bug(error: Exception, phase: str) -> TargetError:
+    return TargetError(Reason.ERROR, phase, f"internal error: {type(error).__name__}; the log says more")
 
 
 def _unreachable(outcome: Outcome) -> TargetError | None:

@@ -71,6 +71,7 @@ class Scheduler:
         self._executors: dict[str, ThreadPoolExecutor] = {}
         self._first: dict[str, set[str]] = {}
         self._started = False
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
         self.tick_monotonic = time.monotonic()
         self.tick_timestamp_seconds = time.time()
@@ -89,6 +90,7 @@ class Scheduler:
             next_run_time=datetime.datetime.now(tz=datetime.UTC),
         )
         self._scheduler.start()
+        threading.Thread(target=self._watch_clock, name="dbwatch-clock", daemon=True).start()
         for lane in lanes:
             self.add(lane)
         self._started = True
@@ -138,6 +140,7 @@ class Scheduler:
 
     def stop(self) -> None:
         """Stop firing and shut all lanes side by side; does not wait for a hung run."""
+        self._stopped.set()
         self._scheduler.shutdown(wait=False)
         threads = [
             threading.Thread(target=lane.shut, name="dbwatch-shut", daemon=True) for lane in list(self._lanes.values())
@@ -166,15 +169,23 @@ class Scheduler:
                 job.modify(next_run_time=at)
 
     def _tick(self) -> None:
-        """Proof of life; also notices a clock that was set back and lets every job start anew."""
-        now, wall = time.monotonic(), time.time()
-        drift = (wall - self.tick_timestamp_seconds) - (now - self.tick_monotonic)
-        self.tick_monotonic, self.tick_timestamp_seconds = now, wall
-        if drift < -_CLOCK_STEP_SECONDS:
-            log.warning("clock was set back", seconds=-drift)
-            current = datetime.datetime.now(tz=datetime.UTC)
-            for job in self._scheduler.get_jobs():
-                job.modify(next_run_time=current)
+        """Proof of life."""
+        self.tick_monotonic, self.tick_timestamp_seconds = time.monotonic(), time.time()
+
+    def _watch_clock(self) -> None:
+        """Let every job start anew when the clock was set back.
+
+        No job of APScheduler's, which goes by that clock: until it had caught up, none would run, this one included.
+        """
+        ahead = time.time() - time.monotonic()
+        while not self._stopped.wait(TICK_SECONDS):
+            before, ahead = ahead, time.time() - time.monotonic()
+            if ahead - before < -_CLOCK_STEP_SECONDS:
+                log.warning("clock was set back", seconds=before - ahead)
+                now = datetime.datetime.now(tz=datetime.UTC)
+                for job in self._scheduler.get_jobs():
+                    with contextlib.suppress(JobLookupError):
+                        job.modify(next_run_time=now)
 
     def _missed(self, event: JobEvent) -> None:
         target, _, check = str(event.job_id).rpartition(":")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 from dbwatch.errors import DbwatchError
@@ -31,5 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except SystemExit:
         # Only so does typer end here: the reader of our pipe has gone (`dbwatch check | head`); nothing is left to say.
+        return EXIT_UNKNOWN
+    except Exception:  # noqa: BLE001 - Python would exit with 1, which says "warning"
+        from dbwatch.secret import scrub
+
+        print(f"dbwatch: internal error\n{scrub(traceback.format_exc())}", file=sys.stderr)  # noqa: T201
         return EXIT_UNKNOWN
     return result if isinstance(result, int) else 0

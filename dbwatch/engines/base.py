@@ -24,7 +24,8 @@ class Measurement:
     """What a check read, whole. `read_at` is the monotonic clock when it was read.
 
     `truncated` says that the server had more rows than the check's limit. `failed` names the databases of a
-    database-scoped check that could not be looked at.
+    database-scoped check that could not be looked at, `hidden` those where a right, a lock or missing statistics
+    kept everything from view.
     """
 
     rows: tuple[RawRow, ...]
@@ -32,6 +33,7 @@ class Measurement:
     read_at: float = 0.0
     truncated: bool = False
     failed: Mapping[str, CheckError] = field(default_factory=dict)
+    hidden: Mapping[str, CheckError] = field(default_factory=dict)
 
 
 class Session(Protocol):

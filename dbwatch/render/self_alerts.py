@@ -151,7 +151,7 @@ def _runs() -> tuple[SelfAlert, ...]:
             "time() - dbwatch_check_last_success_timestamp_seconds > 3 * dbwatch_check_interval_seconds + 60\n"
             f"unless on (job, instance, target, check) dbwatch_check_status == 4\n{_UP}",
             60,
-            "A check has stopped to answer.",
+            "A check has stopped answering.",
             f"{_OF} gave its last answer {{{{ $value | humanizeDuration }}}} ago.",
             "Three runs in a row gave no answer, or the check does not run at all. Its samples are gone from the "
             "metrics, so its own alert cannot fire. Silent for a check that is skipped and a target that is down.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from dbwatch.runner.watchdog import Watchdog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+_MOST_TOLD = 3
 _FIRST_READING = "the first reading; the verdict follows with the second"
 
 
@@ -100,6 +102,7 @@ class Runner:
         try:
             measurement = measure()
             rows = fit(check, measurement.rows)
+            outcome = self._judged(check, rows, measurement, before, lifetime=lifetime)
         except (CheckError, TargetError) as error:
             return Run(self.failed(check, error, started=started, facts=facts))
         except Exception as error:
@@ -110,7 +113,6 @@ class Runner:
             first = next(iter(measurement.failed.values()))
             return Run(self.failed(check, first, started=started, facts=facts))
         memory = reading(rows, measurement.read_at)
-        outcome = self._judged(check, rows, measurement, before, lifetime=lifetime)
         if check.sampled and before is None and not lifetime and outcome.status is Status.OK and rows:
             outcome = replace(outcome, status=Status.UNKNOWN, reason=Reason.NO_BASELINE, summary=_FIRST_READING)
         now = time.monotonic()
@@ -141,6 +143,11 @@ class Runner:
             status, reason = Status.UNKNOWN, error.reason
             others = f" (and {len(measurement.failed) - 1} more)" if len(measurement.failed) > 1 else ""
             summary = f"database {name} could not be looked at{others}: {error}"
+        if measurement.hidden:
+            told = ", ".join(
+                f"{name} ({error.reason})" for name, error in list(measurement.hidden.items())[:_MOST_TOLD]
+            )
+            summary += f"; nothing seen in {len(measurement.hidden)} databases: {told}"
         return Outcome(
             target=self.target.name,
             check=check.name,

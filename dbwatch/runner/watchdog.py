@@ -14,7 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+import structlog
+
 from dbwatch.deadline import Deadline
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 1.0
 
@@ -28,9 +32,10 @@ class Interruptible(Protocol):
 class _Guarded:
     """One run under watch. `struck` says that its deadline passed while it was running."""
 
-    __slots__ = ("finished", "struck")
+    __slots__ = ("cancelling", "finished", "struck")
 
     def __init__(self) -> None:
+        self.cancelling: threading.Thread | None = None
         self.finished = False
         self.struck = False
 
@@ -53,7 +58,9 @@ class Watchdog:
 
         def cancel() -> None:
             guarded.struck = True
-            threading.Thread(target=session.cancel, name="dbwatch-cancel", daemon=True).start()
+            thread = threading.Thread(target=session.cancel, name="dbwatch-cancel", daemon=True)
+            thread.start()
+            guarded.cancelling = thread
 
         with self._condition:
             self._start()
@@ -67,6 +74,9 @@ class Watchdog:
                 guarded.finished = True
                 self._queue = [item for item in self._queue if item[2] is not guarded]
                 heapq.heapify(self._queue)
+            if guarded.cancelling is not None:
+                # A cancel request still on its way would end the next run's query.
+                guarded.cancelling.join(self._grace)
 
     def close(self) -> None:
         with self._condition:
@@ -88,5 +98,9 @@ class Watchdog:
                 while self._queue and self._queue[0][0] <= now:
                     _, _, guarded, action = heapq.heappop(self._queue)
                     if not guarded.finished:
-                        action()
+                        try:
+                            action()
+                        except Exception:
+                            # Without this thread no lane has a deadline any more.
+                            log.exception("run past its deadline not ended")
                 self._condition.wait(self._queue[0][0] - now if self._queue else None)

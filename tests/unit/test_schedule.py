@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import datetime
 import threading
+import time
+from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbwatch import schedule
 from dbwatch.schedule import HashedInterval, hashed_offset
 
 
@@ -35,6 +39,34 @@ def test_a_forward_jump_of_sixty_days_enumerates_nothing() -> None:
     previous = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     later = previous + datetime.timedelta(days=60)
     assert trigger.get_next_fire_time(previous, later) - later <= datetime.timedelta(seconds=1)
+
+
+def test_a_clock_that_was_set_back_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """APScheduler goes by the wall clock: alone it would wait an hour, and the tick that proves its life with it."""
+    behind = 0.0
+
+    class Wall(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Wall:
+            return cls.fromtimestamp(real_time() - behind, tz)
+
+    real_time = time.time
+    clock = SimpleNamespace(datetime=Wall, timedelta=datetime.timedelta, UTC=datetime.UTC)
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Wall)
+    monkeypatch.setattr("apscheduler.executors.base.datetime", Wall)
+    monkeypatch.setattr(schedule, "datetime", clock)
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(monotonic=time.monotonic, time=lambda: real_time() - behind))
+    monkeypatch.setattr(schedule, "TICK_SECONDS", 0.05)
+    scheduler = schedule.Scheduler(lambda _target, _check: None)
+    scheduler.start([])
+    try:
+        behind, until = 3600.0, time.monotonic() + 10
+        # A tick with the new time, not one that was under way when it changed.
+        while scheduler.tick_timestamp_seconds > real_time() - 1800 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert scheduler.tick_timestamp_seconds < real_time() - 1800
+    finally:
+        scheduler.stop()
 
 
 def test_offsets_are_stable_and_spread() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from dbwatch.config import Dumps
 from dbwatch.engines.dumps import DumpsSeen
 from dbwatch.model import RawRow
@@ -20,7 +22,7 @@ def dumps_row(dumps: Dumps, seen: DumpsSeen, now_seconds: float) -> RawRow:
         "newest_bytes": None if seen.newest_bytes is None else float(seen.newest_bytes),
         "usual_bytes": seen.usual_bytes,
         "every_seconds": dumps.every,
-        "folder": str(dumps.path),
+        "folder": shlex.quote(str(dumps.path)),
         "sentence": _sentence(dumps, seen, age),
     }
 

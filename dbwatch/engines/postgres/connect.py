@@ -18,6 +18,7 @@ from psycopg.types.numeric import FloatLoader
 
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
+from dbwatch.engines.aside import Aside, CrowdedError, UnfinishedError
 from dbwatch.engines.postgres.errors import clean, connect_reason, lost_reason
 from dbwatch.engines.postgres.startup import rejection
 from dbwatch.engines.postgres.text import TEXT_TYPES, TolerantTextLoader
@@ -27,6 +28,7 @@ from dbwatch.model import Reason
 from dbwatch.secret import Secret
 
 APPLICATION_NAME = "dbwatch"
+_passwords = Aside("dbwatch-password")
 _PHASES = {
     pq.ConnStatus.STARTED: "connect",
     pq.ConnStatus.MADE: "connect",
@@ -68,13 +70,15 @@ def open_connection(
 ) -> psycopg.Connection[tuple[object, ...]]:
     """Connect. Raises TargetError with reason and phase; its text holds no secret."""
     phases = phases if phases is not None else Phases()
-    secret = target.password.read() if target.password is not None else None
+    secret = _password(target, deadline)
     attempts = _attempts(target, deadline)
     last: TargetError | None = None
     for position, where in enumerate(attempts):
         share = Deadline.after(min(target.connect_timeout, deadline.remaining / (len(attempts) - position)))
         try:
             pgconn = _connect(_conninfo(target, where, secret, database), share, phases, secret)
+        except OSError as error:  # no descriptor left to wait with
+            raise TargetError(Reason.RESOURCES, phases.current, f"this process: {error.strerror}") from None
         except TargetError as error:
             last = _explained(error, target, where, database, share)
             if last.reason in (Reason.AUTH, Reason.NO_DATABASE):
@@ -82,6 +86,17 @@ def open_connection(
             continue
         return _wrap(pgconn)
     raise last if last is not None else TargetError(Reason.DNS, "resolve", f"{target.host} has no address")
+
+
+def _password(target: Target, deadline: Deadline) -> Secret | None:
+    """Read aside: nothing can interrupt a look at a dead network disk or at a pipe nobody writes to."""
+    source = target.password
+    if source is None:
+        return None
+    try:
+        return _passwords.within(deadline, source, source.read)
+    except (UnfinishedError, CrowdedError):
+        raise TargetError(Reason.TIMEOUT, "password", "the password could not be read in time") from None
 
 
 def _attempts(target: Target, deadline: Deadline) -> list[dict[str, str]]:
@@ -159,7 +174,7 @@ def _wait(selector: selectors.BaseSelector, pgconn: pq.abc.PGconn, mask: int, de
     key = selector.register(pgconn.socket, mask)
     ready = selector.select(deadline.remaining)
     selector.unregister(key.fileobj)
-    if not ready and deadline.passed:
+    if deadline.passed or not ready:  # a server that never stops talking is always ready
         pgconn.finish()
         raise TargetError(Reason.TIMEOUT, phase, f"no answer within the connect time limit at step {phase}")
 

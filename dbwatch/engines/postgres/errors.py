@@ -1,7 +1,7 @@
 """Owns translating psycopg's and libpq's errors into our reasons; the only place that reads their texts.
 
 libpq hides the SQLSTATE of a failed connection attempt (psycopg#1188), so those are told apart by text and, for other
-languages than English, by the server's answer to PQping.
+languages than English, by asking the server once more (`startup`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ _CONNECT_TEXTS: tuple[tuple[str, Reason], ...] = (
         Reason.TOO_MANY_CONNECTIONS,
     ),
     (r"database .* does not exist|no such database", Reason.NO_DATABASE),
-    (r"certificate|SSL|TLS", Reason.TLS),
+    # Before TLS: the server adds whether the connection it refuses had "SSL encryption".
+    (r"no pg_hba\.conf entry|pg_hba\.conf rejects", Reason.AUTH),
+    (r"certificate|private key|SSL|TLS", Reason.TLS),
     (
-        r"authentication failed|no pg_hba\.conf entry|role .* (does not exist|is not permitted)|password|SASL",
+        r"authentication failed|role .* (does not exist|is not permitted)|password|SASL",
         Reason.AUTH,
     ),
     (r"permission denied for database|does not have CONNECT privilege|no such user", Reason.AUTH),
@@ -36,11 +38,13 @@ _CONNECT_TEXTS: tuple[tuple[str, Reason], ...] = (
         r"No route to host|Network is unreachable|cannot connect to server|server login (has been failing|failed)",
         Reason.UNREACHABLE,
     ),
+    (r"Too many open files|out of memory", Reason.RESOURCES),
     (r"timeout|timed out", Reason.TIMEOUT),
     (r"server closed the connection|Connection reset|Broken pipe|EOF", Reason.CONNECTION_LOST),
 )
 _CONNECT_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), reason) for pattern, reason in _CONNECT_TEXTS)
 
+_QUOTED = re.compile(r'"[^"]*"')
 _PREAMBLE = re.compile(r'^connection to server (at|on socket) "[^"]*"( \([^)]*\))?(, port \d+)? failed: (FATAL:  )?')
 
 _POOLER_REASONS = frozenset({Reason.UNREACHABLE, Reason.NOT_READY, Reason.TOO_MANY_CONNECTIONS})
@@ -63,7 +67,11 @@ _SKIPPED_BY_STATE = {
 
 
 def connect_reason(message: str) -> Reason | None:
-    """The reason a connection attempt failed, by libpq's text; None when the text says nothing we know."""
+    """The reason a connection attempt failed, by libpq's text; None when the text says nothing we know.
+
+    Names do not count: a host may be called "ssl-db", a role "password_checker".
+    """
+    message = _QUOTED.sub('""', message)
     for pattern, reason in _CONNECT_PATTERNS:
         if pattern.search(message):
             return reason

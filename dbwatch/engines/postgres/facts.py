@@ -38,11 +38,12 @@ where rolname like 'pg\\_%'
 """
 
 _DATABASES = """
--- needs no privilege; only databases we may connect to
+-- needs no privilege; only databases we may connect to; -2 marks one whose DROP was interrupted, which takes nobody
 select datname::text as name
 from pg_catalog.pg_database
 where datallowconn
   and not datistemplate
+  and datconnlimit <> -2
   and pg_catalog.has_database_privilege(oid, 'connect')
 order by datname
 """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import psycopg
@@ -127,11 +129,14 @@ class PostgresSession:
 
     def _measure_databases(self, check: Check, deadline: Deadline) -> Measurement:
         """Each watched database in turn; one that cannot be looked at does not hide the others."""
-        rows: list[RawRow] = []
+        parts: list[Sequence[RawRow]] = []
         failed: dict[str, CheckError] = {}
         skipped: dict[str, CheckError] = {}
         seconds, truncated = 0.0, False
         for name in self._watched():
+            if deadline.passed:
+                failed[name] = CheckError(Reason.TIMEOUT, "the time limit passed before its turn", step="connect")
+                continue
             try:
                 part = self._measure_database(name, check, deadline)
             except Skipped as error:
@@ -143,18 +148,18 @@ class PostgresSession:
             except CheckError as error:
                 failed[name] = error
             else:
-                rows += part.rows
+                parts.append(part.rows)
                 seconds += part.database_seconds
                 truncated = truncated or part.truncated
         if not self._watched():
             raise Skipped(Reason.NO_DATABASE, "no database is left to look at, by the names to include and exclude")
-        if skipped and not failed and not rows:
+        rows = _fairly(parts, check.limit)
+        hidden = {name: error for name, error in skipped.items() if error.reason in _HIDDEN}
+        if skipped and not failed and not rows and (hidden or len(skipped) == len(self._watched())):
             # Nothing found where we could look says nothing about a database where we could not.
-            hidden = [error for error in skipped.values() if error.reason in _HIDDEN]
-            if hidden or len(skipped) == len(self._watched()):
-                raise next(iter(hidden or skipped.values()))
-        cut = rows[: check.limit]
-        return Measurement(tuple(cut), seconds, time.monotonic(), truncated or len(cut) < len(rows), failed)
+            raise next(iter((hidden or skipped).values()))
+        truncated = truncated or len(rows) < sum(map(len, parts))
+        return Measurement(rows, seconds, time.monotonic(), truncated, failed, hidden)
 
     def _watched(self) -> tuple[str, ...]:
         names = {*self.facts.databases, self.facts.database}
@@ -186,3 +191,11 @@ class PostgresSession:
         except TargetError as error:
             raise CheckError(error.reason, f"database {name}: {error}", step=error.phase) from None
         return self._spare
+
+
+def _fairly(parts: Sequence[Sequence[RawRow]], limit: int) -> tuple[RawRow, ...]:
+    """At most `limit` rows; when they are more, the first (the worst) of every database before the second of any."""
+    if sum(map(len, parts)) <= limit:
+        return tuple(itertools.chain.from_iterable(parts))
+    by_turns = itertools.chain.from_iterable(itertools.zip_longest(*parts))
+    return tuple(itertools.islice((row for row in by_turns if row is not None), limit))

@@ -36,9 +36,10 @@ def rejection(host: str, port: int, user: str, database: str, deadline: Deadline
     )
     body = struct.pack("!i", _PROTOCOL_3_0) + parameters + b"\0"
     try:
-        with _connected(host, port, max(0.1, deadline.remaining)) as peer:
+        limit = Deadline.after(max(0.1, deadline.remaining))
+        with _connected(host, port, limit.remaining) as peer:
             peer.sendall(struct.pack("!i", len(body) + 4) + body)
-            kind, answer = _message(peer)
+            kind, answer = _message(peer, limit)
     except (OSError, struct.error, ValueError):
         return None
     if kind != b"E":
@@ -59,17 +60,20 @@ def _connected(host: str, port: int, timeout: float) -> Iterator[socket.socket]:
             yield peer
 
 
-def _message(peer: socket.socket) -> tuple[bytes, bytes]:
-    header = _exactly(peer, 5)
+def _message(peer: socket.socket, limit: Deadline) -> tuple[bytes, bytes]:
+    header = _exactly(peer, 5, limit)
     (length,) = struct.unpack("!i", header[1:])
     if not 4 <= length <= _LONGEST_ANSWER:
         raise ValueError("not a PostgreSQL message")
-    return header[:1], _exactly(peer, length - 4)
+    return header[:1], _exactly(peer, length - 4, limit)
 
 
-def _exactly(peer: socket.socket, size: int) -> bytes:
+def _exactly(peer: socket.socket, size: int, limit: Deadline) -> bytes:
     data = b""
     while len(data) < size:
+        if limit.passed:
+            raise ValueError("the server sends too slowly")
+        peer.settimeout(limit.remaining or 0.001)
         piece = peer.recv(size - len(data))
         if not piece:
             raise ValueError("the server closed the connection")

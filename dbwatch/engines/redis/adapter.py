@@ -9,7 +9,7 @@ from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
 from dbwatch.engines.redis.commands import acl_rule
-from dbwatch.engines.redis.errors import first_command_error
+from dbwatch.engines.redis.errors import first_command_error, is_loading
 from dbwatch.engines.redis.opening import Opening
 from dbwatch.engines.redis.session import RedisSession
 from dbwatch.engines.redis.wire import Wire
@@ -67,10 +67,15 @@ def _ping(wire: Wire, opening: Opening, target: Target, deadline: Deadline) -> t
     message = f"answered PING in {duration_text(seconds)}"
     if refused is not None:
         message = f"answers, though not to PING: {refused}"
-    row = {"up": 1.0, "connect_seconds": opening.seconds, "ping_seconds": seconds}
+    row = {"up": 1.0, "starting": 0.0, "connect_seconds": opening.seconds, "ping_seconds": seconds}
     return {**row, "phase": None, "reason": None, "message": message}, seconds
 
 
 def _down(error: TargetError, connect_seconds: float | None) -> RawRow:
-    row: dict[str, float | str | None] = {"up": 0.0, "connect_seconds": connect_seconds, "ping_seconds": None}
+    row: dict[str, float | str | None] = {
+        "up": 0.0,
+        "starting": float(is_loading(error)),
+        "connect_seconds": connect_seconds,
+        "ping_seconds": None,
+    }
     return {**row, "phase": error.phase, "reason": str(error.reason), "message": str(error)}

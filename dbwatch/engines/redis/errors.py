@@ -33,6 +33,8 @@ _ERRNO_REASONS = {
     errno.ENETUNREACH: (Reason.UNREACHABLE, "impossible: no route to the network"),
     errno.EADDRNOTAVAIL: (Reason.UNREACHABLE, "impossible: the address is not usable from here"),
     errno.ETIMEDOUT: (Reason.TIMEOUT, "unanswered: packets to it vanish"),
+    errno.EMFILE: (Reason.RESOURCES, "impossible: this process has too many open files"),
+    errno.ENFILE: (Reason.RESOURCES, "impossible: this machine has too many open files"),
     errno.ECONNRESET: (Reason.CONNECTION_LOST, "cut by the server or by something between"),
     errno.EPIPE: (Reason.CONNECTION_LOST, "cut by the server or by something between"),
 }
@@ -166,3 +168,8 @@ def no_database(target: Target) -> TargetError:
     """The URL names a database number that the server does not have."""
     message = f"{target.address} has no database {target.database}; the setting `databases` says how many there are"
     return TargetError(Reason.NO_DATABASE, "select", message)
+
+
+def is_loading(error: TargetError) -> bool:
+    """Whether the server is on its way up: it will answer as soon as its data are read."""
+    return error.reason is Reason.NOT_READY and _NOT_READY["LOADING"] in str(error)

@@ -91,10 +91,11 @@ class RedisSession:
 
     def abort(self) -> None:
         self._ended = True
-        if self._opening is not None:
-            self._opening.abandon()
-        if self._wire is not None:
-            self._wire.abort()
+        opening, wire = self._opening, self._wire  # their own thread may clear them at this very moment
+        if opening is not None:
+            opening.abandon()
+        if wire is not None:
+            wire.abort()
 
     def close(self) -> None:
         self.abort()

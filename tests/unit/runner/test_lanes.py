@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,57 @@ def test_sessions_are_recycled_by_age(
     lane.run("long_queue")
     assert adapter.connects == 2
     assert first.closed
+
+
+def test_the_held_session_outlives_its_age_while_the_server_takes_no_new_one(
+    tmp_path: Path, target: Target, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "SESSION_AGE_SECONDS", -1.0)
+    adapter = FakeAdapter([FakeSession([[row()], [row()]])])
+    lane = Lane(target, adapter, [make_check(tmp_path)], Store(), watchdog)
+    lane.run("long_queue")
+    lane._probe_backoff.fail(TargetError(Reason.TOO_MANY_CONNECTIONS, "auth", "full"))
+    assert lane.run("long_queue").status is Status.OK
+    assert adapter.connects == 1
+
+
+@pytest.mark.parametrize("where", ["connect", "refresh"])
+def test_a_bug_of_an_engine_is_an_outcome_and_leaves_no_connection(
+    tmp_path: Path, target: Target, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    session = FakeSession([])
+    adapter = FakeAdapter([session])
+
+    def crash(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(adapter if where == "connect" else session, where, crash)
+    store = Store()
+    lane = Lane(target, adapter, [make_check(tmp_path)], store, watchdog)
+    outcome = lane.run("long_queue")
+    assert (outcome.status, outcome.reason) == (Status.UNKNOWN, Reason.ERROR)
+    assert store.view("orders").checks[0].outcome == outcome  # type: ignore[union-attr]  # the target is registered
+    assert session.closed is (where == "refresh")
+
+
+def test_facts_that_do_not_come_in_time_are_a_timeout(
+    tmp_path: Path, target: Target, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_FACTS_SECONDS", 0.0)
+    shut = threading.Event()
+    session = FakeSession([])
+
+    def hang(_: Deadline) -> None:
+        assert shut.wait(10)
+        raise ConnectionLost(Reason.CONNECTION_LOST, "shut")
+
+    monkeypatch.setattr(session, "refresh", hang)
+    monkeypatch.setattr(session, "abort", shut.set)
+    lane = Lane(
+        replace(target, connect_timeout=0.01), FakeAdapter([session]), [make_check(tmp_path)], Store(), watchdog
+    )
+    assert lane.run("long_queue").reason is Reason.TIMEOUT
+    assert session.closed
 
 
 def test_backoff_doubles_to_a_minute_and_is_slow_for_a_full_server() -> None:

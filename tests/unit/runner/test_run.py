@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dbwatch.catalogue import Check
 from dbwatch.config import Ignore, Target
 from dbwatch.deadline import Deadline
+from dbwatch.engines.base import Measurement
 from dbwatch.errors import CheckError, ConnectionLost, Skipped
 from dbwatch.model import RawRow, Reason, Role, Status
 from dbwatch.runner.run import Runner
@@ -192,3 +194,14 @@ def test_a_level_that_needs_no_interval_fires_at_the_first_reading(
 ) -> None:
     outcome = runner(target, watchdog).run(make_check(tmp_path), FakeSession([[row(length=50)]])).outcome
     assert outcome.status is Status.WARNING
+
+
+def test_databases_that_were_hidden_are_named(tmp_path: Path, target: Target, watchdog: Watchdog) -> None:
+    class Partly(FakeSession):
+        def measure(self, check: Check, deadline: Deadline) -> Measurement:
+            seen = super().measure(check, deadline)
+            return replace(seen, hidden={"vault": Skipped(Reason.PRIVILEGE, "hidden")})
+
+    outcome = runner(target, watchdog).run(make_check(tmp_path), Partly([[row()]]), lifetime=True).outcome
+    assert outcome.status is Status.OK
+    assert outcome.summary == "nothing found; nothing seen in 1 databases: vault (privilege)"
