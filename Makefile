@@ -44,7 +44,7 @@ test: venv servers lint ## everything CI runs
 	$(PYTEST) -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
 unit: venv ## the tests that need no server
-	$(PYTEST) tests/unit $(PYTEST_ARGS)
+	$(PYTEST) -n $(WORKERS) tests/unit $(PYTEST_ARGS)
 
 demo: venv ## a PostgreSQL and a Redis with planted faults, watched live (ARGS=--once)
 	$(BIN)/dbwatch demo $(ARGS)
