@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from signal import SIGTERM, Signals
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from tests.harness import ports
+from tests.harness.lifetime import Lifetime
 from tests.harness.process import ServerProcess, remove_dir, server_dir
 from tests.harness.waiting import eventually
 
@@ -20,7 +20,7 @@ NOT_INHERITED = ("DBWATCH_", "DATABASE_URL", "REDIS_URL", "PG")
 """Environment variables by their beginning that would change what the product does."""
 
 
-class Daemon:
+class Daemon(Lifetime):
     """`with Daemon(config_text=yaml) as daemon:` runs until /healthz answers, and ends with SIGTERM.
 
     Without `config_text` it starts with no config file, on what `args` and `env` say.
@@ -83,18 +83,6 @@ class Daemon:
             process.kill(SIGTERM, grace=10)
         remove_dir(self.dir)
         self._claim.release()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def process(self) -> ServerProcess:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
-from types import TracebackType
 from typing import Literal, Self
 
 import psycopg
 
 from tests.harness import ports
 from tests.harness.binaries import program
+from tests.harness.lifetime import Lifetime
 from tests.harness.postgres import Postgres
 from tests.harness.process import ServerProcess, remove_dir, server_dir, server_user
 from tests.harness.sessions import Sessions
@@ -18,7 +18,7 @@ from tests.harness.sessions import Sessions
 PoolMode = Literal["session", "transaction", "statement"]
 
 
-class PgBouncer(Sessions):
+class PgBouncer(Sessions, Lifetime):
     """One PgBouncer. Every login role that `pg` has at `start` or `reload` is trusted and passed on by its name.
 
     `url(dbname="pgbouncer")` is its console: `postgres` is its admin, `dbwatch` may read the statistics.
@@ -76,18 +76,6 @@ class PgBouncer(Sessions):
         self.stop()
         remove_dir(self.dir)
         self._claim.release()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int:

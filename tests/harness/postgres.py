@@ -6,13 +6,13 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 import psycopg
 
 from tests.harness import cluster, ports
 from tests.harness.binaries import postgres_bin, postgres_client
+from tests.harness.lifetime import Lifetime
 from tests.harness.process import ServerProcess, remove_dir, server_dir
 from tests.harness.sessions import Sessions
 from tests.harness.waiting import eventually
@@ -21,7 +21,7 @@ StopMode = Literal["smart", "fast", "immediate"]
 _STOP_SIGNAL = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
-class Postgres(Sessions):
+class Postgres(Sessions, Lifetime):
     """One server. `with Postgres(17) as pg:` starts it; the end of the block ends it, its standbys and its folder.
 
     `settings` are added to `cluster.DEFAULTS`; `initdb` are more options of initdb; `own_identity` runs a
@@ -98,18 +98,6 @@ class Postgres(Sessions):
             self._process = None
         remove_dir(self.dir)
         self._claim.release()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def running(self) -> bool:

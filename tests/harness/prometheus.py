@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -13,11 +12,12 @@ import yaml
 
 from tests.harness import ports
 from tests.harness.binaries import program
+from tests.harness.lifetime import Lifetime
 from tests.harness.process import ServerProcess, remove_dir, server_dir
 from tests.harness.waiting import eventually
 
 
-class Prometheus:
+class Prometheus(Lifetime):
     """`with Prometheus(["127.0.0.1:10187"], rule_files=[path]) as prometheus:`.
 
     A target is `host:port`, `host:port/path`, or a whole scrape_config as a mapping.
@@ -67,18 +67,6 @@ class Prometheus:
             process.kill(signal.SIGTERM)
         remove_dir(self.dir)
         self._claim.release()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def url(self) -> str:

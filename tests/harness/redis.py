@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ import redis as client
 
 from tests.harness import ports
 from tests.harness.binaries import RedisKind, redis_server
+from tests.harness.lifetime import Lifetime
 from tests.harness.process import ServerProcess, remove_dir, server_dir
 from tests.harness.waiting import eventually
 
@@ -20,7 +20,7 @@ DEFAULTS: Mapping[str, str] = {"bind": "127.0.0.1", "save": '""', "appendonly": 
 PASSWORDS = ("requirepass", "masterauth")
 
 
-class RedisServer:
+class RedisServer(Lifetime):
     """One server. `with RedisServer("redis-7.0", config={"maxmemory": "10mb"}) as server:` starts and ends it.
 
     `config` is what redis.conf would hold; `requirepass` in it goes into `url()` and into the harness's own
@@ -68,18 +68,6 @@ class RedisServer:
         self.stop(timeout=2)
         remove_dir(self.dir)
         self._claim.release()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int:

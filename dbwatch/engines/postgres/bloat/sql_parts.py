@@ -24,6 +24,15 @@ LOCKED_RELATIONS = """
 """
 """Granted or waited for: either way a size function would queue behind it."""
 
+SYSTEM_SCHEMAS = """
+      select
+        s.oid
+      from pg_catalog.pg_namespace as s
+      where s.nspname = 'information_schema'
+        or s.nspname ~ '^pg_'
+"""
+"""Ours to leave alone: the catalogue, TOAST, temporary tables."""
+
 TABLE_COUNTERS = """
   pg_catalog.pg_stat_get_live_tuples(t.oid) as live,
   pg_catalog.pg_stat_get_dead_tuples(t.oid) as dead,

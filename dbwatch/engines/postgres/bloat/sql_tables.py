@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dbwatch.engines.postgres.bloat.sql_parts import (
     LOCKED_RELATIONS,
     SAMPLED_SIZES,
+    SYSTEM_SCHEMAS,
     TABLE_COUNTERS,
     chosen_statistics,
     oid_list,
@@ -53,13 +54,7 @@ from (
       c.relpages >= {int(min_pages)}
       or (c.relpages = 0 and pg_catalog.pg_stat_get_live_tuples(c.oid) > {int(min_pages)})
     )
-    and c.relnamespace not in (
-      select
-        s.oid
-      from pg_catalog.pg_namespace as s
-      where s.nspname = 'information_schema'
-        or s.nspname ~ '^pg_'
-    )
+    and c.relnamespace not in ({SYSTEM_SCHEMAS})
   order by
     case
       when c.relpages > 0
