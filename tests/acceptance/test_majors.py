@@ -220,7 +220,7 @@ def test_the_grants_that_a_skipped_check_asks_for_are_enough(servers: Estate) ->
 def test_a_standby(servers: Estate, user: str) -> None:
     answer = ask(servers.standby, user, "--rows")
     assert answer.target["server"]["role"] == "standby"
-    assert reasons(answer)["role"] == {"unused_index", "replica_lag"}
+    assert reasons(answer)["role"] == {"unused_index", "replica_lag", "table_bloat", "index_bloat"}
     if user != "plain":
         assert answer.checks["replication_lag"]["status"] == "ok"
         assert answer.checks["replication_lag"]["rows"]

@@ -35,6 +35,7 @@ _PHASES = {
     pq.ConnStatus.SSL_STARTUP: "tls",
     pq.ConnStatus.GSS_STARTUP: "tls",
 }
+_CANCELLED = b"57014"
 _OUR_OPTIONS: Mapping[str, str] = {
     "application_name": APPLICATION_NAME,
     "client_encoding": "UTF8",
@@ -144,6 +145,8 @@ def answer(pgconn: pq.abc.PGconn, deadline: Deadline) -> None:
             result = pgconn.get_result()
             if result is None:
                 return
+            if result.error_field(pq.DiagnosticField.SQLSTATE) == _CANCELLED:
+                continue  # a role may have a limit of a millisecond; to cancel is to answer, too
             if result.status != pq.ExecStatus.TUPLES_OK:
                 message = clean(result.get_error_message())
                 raise TargetError(lost_reason(message) or Reason.ERROR, "query", message)
