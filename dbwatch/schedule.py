@@ -152,12 +152,15 @@ class Scheduler:
             thread.join(max(0.0, limit - time.monotonic()))
 
     def _run(self, lane: Lane, check: str) -> None:
+        with self._lock:
+            is_first = check in self._first.get(lane.target.name, set())
         try:
             outcome = lane.run(check)
         finally:
             with self._lock:
                 self._first.get(lane.target.name, set()).discard(check)
-        if outcome.reason is Reason.NO_BASELINE:
+        half_seen = is_first and outcome.answered and lane.checks[check].sampled
+        if half_seen or outcome.reason is Reason.NO_BASELINE:
             self._bring_forward(f"{lane.target.name}:{check}", SECOND_READING_SECONDS)
 
     def _bring_forward(self, job_id: str, seconds: float) -> None:

@@ -35,6 +35,7 @@ _PHASES = {
     pq.ConnStatus.SSL_STARTUP: "tls",
     pq.ConnStatus.GSS_STARTUP: "tls",
 }
+SMALLEST_QUERY = b"select 1"
 _CANCELLED = b"57014"
 _OUR_OPTIONS: Mapping[str, str] = {
     "application_name": APPLICATION_NAME,
@@ -134,7 +135,7 @@ def _conninfo(target: Target, where: Mapping[str, str], secret: Secret | None, d
 
 def answer(pgconn: pq.abc.PGconn, deadline: Deadline) -> None:
     """Have the server answer the smallest query. Raises TargetError; bounded where psycopg's own wait is not."""
-    pgconn.send_query(b"select 1")
+    pgconn.send_query(SMALLEST_QUERY)
     with selectors.DefaultSelector() as selector:
         while pgconn.flush():
             _wait(selector, pgconn, selectors.EVENT_WRITE, deadline, "query")
