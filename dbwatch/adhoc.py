@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from dbwatch.catalogue import Catalogue, Check
 from dbwatch.config import Config, Target
-from dbwatch.engines import adapter_for
+from dbwatch.engines import Engines
 from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.errors import ConfigError
 from dbwatch.lanes import Lane
@@ -84,11 +84,12 @@ def run_once(
     started, wall = time.monotonic(), time.time()
     store, watchdog, progress = Store(), Watchdog(), Progress()
     leaving = threading.Event()
+    engines = Engines()
     lanes = []
     for target in config.targets:
         checks = selection.of(config.catalogue, target)
         narrowed = replace(target, include_databases=selection.databases) if selection.databases else target
-        lanes.append(Lane(narrowed, adapter_for(target.engine), checks, store, watchdog))
+        lanes.append(Lane(narrowed, engines.adapter(target.engine), checks, store, watchdog))
         progress.total += len(checks)
     with ThreadPoolExecutor(max(1, min(len(lanes), _MOST_THREADS)), "dbwatch-lane") as pool:
         try:

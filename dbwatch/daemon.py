@@ -14,7 +14,7 @@ from types import FrameType
 import structlog
 
 from dbwatch.config import Config, Target, load_config, zero_config
-from dbwatch.engines import adapter_for
+from dbwatch.engines import Engines
 from dbwatch.errors import ConfigError
 from dbwatch.exposition import Exposition
 from dbwatch.lanes import Lane
@@ -63,6 +63,7 @@ class Daemon:
         self._config = _usable(read_config())
         self.store = Store()
         self._watchdog = Watchdog()
+        self._engines = Engines()
         self.scheduler = Scheduler(self._missed)
         self.exposition = Exposition(self.store, self.scheduler)
         self.store.subscribe(self.exposition.update)
@@ -160,7 +161,7 @@ class Daemon:
         if target.password is not None and target.password.readable_by_others():
             log.warning("password file is readable by others", target=target.name, file=str(target.password.file))
         checks = selected(config.catalogue, target)
-        return Lane(target, adapter_for(target.engine), checks, self.store, self._watchdog)
+        return Lane(target, self._engines.adapter(target.engine), checks, self.store, self._watchdog)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGHUP:

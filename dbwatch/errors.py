@@ -60,12 +60,13 @@ class TargetError(DbwatchError):
 
 
 class CheckError(DbwatchError):
-    """The check ran and gave no answer."""
+    """The check ran and gave no answer. `remedy` says what would change that, where the engine cannot know."""
 
-    def __init__(self, reason: Reason, message: str, *, step: str | None = None) -> None:
+    def __init__(self, reason: Reason, message: str, *, step: str | None = None, remedy: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.step = step
+        self.remedy = remedy
 
 
 class Skipped(CheckError):

@@ -117,6 +117,7 @@ class Facts:
     user: str = ""
     is_superuser: bool = False
     started_at_seconds: float | None = None
+    system_identifier: str | None = None
     address: str = ""
 
     @property

@@ -11,7 +11,9 @@ from dbwatch.catalogue.schema import (
     AlertFile,
     CheckFile,
     ColumnFile,
+    Cost,
     FieldFile,
+    Lock,
     PanelFile,
     Profile,
     RunbookFile,
@@ -20,7 +22,16 @@ from dbwatch.catalogue.schema import (
     parse_version_bound,
 )
 from dbwatch.errors import Problem
-from dbwatch.levels import Column, ColumnKind, Expression, LevelError, counters_used, parse_level, parse_value
+from dbwatch.levels import (
+    Column,
+    ColumnKind,
+    Expression,
+    LevelError,
+    counters_used,
+    forecast_used,
+    parse_level,
+    parse_value,
+)
 from dbwatch.model import Engine, Role, Status
 from dbwatch.strictyaml import Document, KeyPath
 from dbwatch.template import Format, Template, TemplateError
@@ -59,6 +70,9 @@ class Check:
     scope: Scope
     profile: Profile
     enabled: bool
+    on_demand: bool
+    lock: Lock
+    cost: Cost
     requires: Requires
     sql: Mapping[tuple[int, ...], str]
     command: str | None
@@ -85,6 +99,12 @@ class Check:
         """True when a verdict needs two readings of a counter."""
         expressions = (*self.levels.values(), *self.derived.values())
         return any(counters_used(expression) for expression in expressions)
+
+    @property
+    def forecasts(self) -> bool:
+        """True when a verdict looks farther back than one reading."""
+        expressions = (*self.levels.values(), *self.derived.values())
+        return any(forecast_used(expression) for expression in expressions)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -150,6 +170,9 @@ class CheckBuilder:
             scope=model.scope,
             profile=model.profile,
             enabled=model.enabled,
+            on_demand=model.on_demand,
+            lock=model.lock,
+            cost=model.cost,
             requires=self._requires(),
             sql=sql,
             command=model.command,

@@ -62,6 +62,14 @@ class Scope(StrEnum):
     DATABASE = "database"
 
 
+class Lock(StrEnum):
+    """What a run may have to wait for: nothing, the system catalogs, or the relations of users (200 ms at most)."""
+
+    NONE = "none"
+    CATALOG = "catalog"
+    RELATION = "relation"
+
+
 class Profile(StrEnum):
     MINIMAL = "minimal"
     STANDARD = "standard"
@@ -183,6 +191,8 @@ class CheckFile(Strict):
     scope: Scope = Scope.INSTANCE
     profile: Profile = Profile.STANDARD
     enabled: bool = True
+    on_demand: bool = False
+    lock: Lock = Lock.CATALOG
     requires: RequiresFile = RequiresFile()
     sql: Text | dict[str, Text] | None = None
     command: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z ]{1,40}$")] | None = None

@@ -10,7 +10,9 @@ import typer
 
 from dbwatch.bundled import bundled
 from dbwatch.catalogue import Catalogue, Check, load_catalogue
+from dbwatch.catalogue.contract import LOCK_WORDS, needs, versions
 from dbwatch.catalogue.loader import load_check
+from dbwatch.catalogue.schema import Scope
 from dbwatch.config import load_config
 from dbwatch.errors import ConfigError, Problem
 from dbwatch.model import Engine
@@ -73,24 +75,17 @@ def run_list(config: Path | None, output_format: str) -> int:
         if heading != (check.engine, check.group):
             heading = (check.engine, check.group)
             typer.echo(f"\n{check.engine.product} · {check.group}")
-        off = "" if check.enabled else "  (off by default)"
+        off = "  (on demand)" if check.on_demand else "" if check.enabled else "  (off by default)"
         typer.echo(f"  {check.name:<{width}}  every {duration_text(check.every):<7} {check.summary}{off}")
-        typer.echo(f"  {'':<{width}}  {_needs(check)}")
+        typer.echo(f"  {'':<{width}}  {_contract(check)}")
     typer.echo(f"\n{len(checks)} checks; `dbwatch explain NAME` tells more")
     return 0
 
 
-def _needs(check: Check) -> str:
-    requires = check.requires
-    parts = [f"on a {requires.role}" if requires.role else "", requires.privilege or "", requires.setting or ""]
-    parts.append(f"extension {requires.extension}" if requires.extension else "")
-    if requires.version is not None:
-        operator, bound = requires.version
-        parts.append(f"version {operator}{'.'.join(map(str, bound))}")
-    wants = [part for part in parts if part]
-    return f"{check.scope} scope, {f'needs {chr(44).join(wants)}' if wants else 'needs nothing'}".replace(
-        ",", ", "
-    ).replace(",  ", ", ")
+def _contract(check: Check) -> str:
+    wants = needs(check)
+    parts = [f"{check.cost} cost", LOCK_WORDS[check.lock], f"needs {wants}" if wants else "needs nothing"]
+    return ", ".join(["for each database" if check.scope is Scope.DATABASE else "for the server", *parts])
 
 
 def _as_json(check: Check) -> dict[str, object]:
@@ -103,7 +98,17 @@ def _as_json(check: Check) -> dict[str, object]:
         "timeout_seconds": check.timeout,
         "scope": str(check.scope),
         "profile": str(check.profile),
-        "enabled": check.enabled,
+        "enabled": check.enabled and not check.on_demand,
+        "on_demand": check.on_demand,
+        "cost": str(check.cost),
+        "lock": str(check.lock),
+        "requires": {
+            "role": check.requires.role,
+            "version": versions(check) if check.requires.version else None,
+            "privilege": check.requires.privilege,
+            "extension": check.requires.extension,
+            "setting": check.requires.setting,
+        },
         "levels": {str(status): text for status, text in check.level_texts.items()},
         "metrics": [column.metric for column in check.exported.values()],
         "file": check.file,

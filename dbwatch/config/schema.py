@@ -6,13 +6,15 @@ import datetime
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from dbwatch.catalogue.schema import RESERVED_LABELS, Duration, LevelsFile, Line, Profile, Strict
-from dbwatch.model import Engine
+from dbwatch.model import Engine, Role
+from dbwatch.units import parse_bytes
 
 TargetName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 LabelName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Bytes: TypeAlias = Annotated[float, BeforeValidator(parse_bytes), Field(gt=0, le=2.0**60)]
 Pattern: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -39,6 +41,20 @@ class DumpsFile(Strict):
     path: Path
     pattern: Pattern = "*"
     every: Duration = 86_400.0
+
+
+class ExpectFile(Strict):
+    """What this server is meant to be. `replicas` are the application names of its standbys, or how many there are."""
+
+    role: Role | None = None
+    replicas: list[Pattern] | Annotated[int, Field(ge=0, le=100)] | None = None
+
+
+class MachineFile(Strict):
+    """The machine the server runs on, where the monitor cannot see it."""
+
+    memory: Bytes | None = None
+    cpus: Annotated[float, Field(gt=0, le=10_000)] | None = None
 
 
 class TlsFile(Strict):
@@ -85,6 +101,8 @@ class TargetFile(Overrides):
     password_command: list[str] | None = Field(default=None, min_length=1)
     tls: TlsFile | None = None
     dumps: DumpsFile | None = None
+    expect: ExpectFile | None = None
+    machine: MachineFile | None = None
 
     @model_validator(mode="after")
     def one_way(self) -> TargetFile:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dbwatch.catalogue.schema import Profile
 from dbwatch.config.password import PasswordSource
 from dbwatch.config.schema import ConfigFile, TargetFile
-from dbwatch.config.target import Dumps, Ignore, Target
+from dbwatch.config.target import Dumps, Expect, Ignore, Machine, Target
 from dbwatch.config.url import ServerUrl, UrlError, parse_url
 from dbwatch.errors import Problem
 from dbwatch.model import Engine, Status
@@ -84,6 +84,8 @@ class Settler:
             exclude_databases=(*defaults.databases.exclude, *model.databases.exclude),
             connect_timeout=model.connect_timeout or defaults.connect_timeout or 5.0,
             dumps=Dumps(self.base / model.dumps.path, model.dumps.pattern, model.dumps.every) if model.dumps else None,
+            expect=Expect.of(model.expect) if model.expect else Expect(),
+            machine=Machine.of(model.machine) if model.machine else Machine(),
         )
 
     def _password(self, model: TargetFile, url: ServerUrl | None) -> PasswordSource | None:

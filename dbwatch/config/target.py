@@ -10,7 +10,8 @@ from pathlib import Path
 
 from dbwatch.catalogue.schema import Profile
 from dbwatch.config.password import PasswordSource
-from dbwatch.model import Engine, Status
+from dbwatch.config.schema import ExpectFile, MachineFile
+from dbwatch.model import Engine, Role, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,33 @@ class Dumps:
 
 
 @dataclass(frozen=True, slots=True)
+class Expect:
+    """What the owner says this server is. `replicas` are application names, `replica_count` their number."""
+
+    role: Role | None = None
+    replicas: tuple[str, ...] = ()
+    replica_count: int | None = None
+
+    @classmethod
+    def of(cls, model: ExpectFile) -> Expect:
+        if isinstance(model.replicas, list):
+            return cls(model.role, tuple(model.replicas), len(model.replicas))
+        return cls(model.role, (), model.replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine a server runs on, as its owner describes it."""
+
+    memory_bytes: float | None = None
+    cpus: float | None = None
+
+    @classmethod
+    def of(cls, model: MachineFile) -> Machine:
+        return cls(model.memory, model.cpus)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One monitored server: how to reach it, and what differs from the catalogue's defaults there."""
 
@@ -64,6 +92,8 @@ class Target:
     exclude_databases: tuple[str, ...] = ()
     connect_timeout: float = 5.0
     dumps: Dumps | None = None
+    expect: Expect = Expect()
+    machine: Machine = Machine()
 
     @property
     def address(self) -> str:

@@ -1,23 +1,30 @@
-"""The engines: one adapter a kind of server. The only place that imports a database driver."""
+"""The engines: one adapter a lane. The only place that imports a database driver."""
 
 from __future__ import annotations
 
 from dbwatch.engines.base import Adapter
+from dbwatch.engines.postgres.cluster import Clusters
 from dbwatch.model import Engine
 
 
-def adapter_for(engine: Engine) -> Adapter:
-    """The adapter of an engine; its driver is imported only now."""
-    match engine:
-        case Engine.POSTGRES:
-            from dbwatch.engines.postgres.adapter import PostgresAdapter
+class Engines:
+    """Makes the adapters of one process; those of one engine share what servers tell about each other."""
 
-            return PostgresAdapter()
-        case Engine.REDIS:
-            from dbwatch.engines.redis.adapter import RedisAdapter
+    def __init__(self) -> None:
+        self._clusters = Clusters()
 
-            return RedisAdapter()
-        case Engine.BACKUP:
-            from dbwatch.engines.backup.adapter import BackupAdapter
+    def adapter(self, engine: Engine) -> Adapter:
+        """A new adapter, for one lane; its driver is imported only now."""
+        match engine:
+            case Engine.POSTGRES:
+                from dbwatch.engines.postgres.adapter import PostgresAdapter
 
-            return BackupAdapter()
+                return PostgresAdapter(self._clusters)
+            case Engine.REDIS:
+                from dbwatch.engines.redis.adapter import RedisAdapter
+
+                return RedisAdapter()
+            case Engine.BACKUP:
+                from dbwatch.engines.backup.adapter import BackupAdapter
+
+                return BackupAdapter()

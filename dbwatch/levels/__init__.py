@@ -6,8 +6,8 @@ Refuses to know check files, servers and alert rules. See docs/levels.md for the
 from dbwatch.levels.canonical import canonical
 from dbwatch.levels.derived import DerivedError, with_derived
 from dbwatch.levels.errors import LevelError, NotExpressible
-from dbwatch.levels.evaluation import Sample, evaluate, holds
-from dbwatch.levels.inspection import Threshold, columns_used, counters_used, first_threshold, thresholds
+from dbwatch.levels.evaluation import Earlier, Sample, evaluate, holds
+from dbwatch.levels.inspection import Threshold, columns_used, counters_used, first_threshold, forecast_used, thresholds
 from dbwatch.levels.nodes import Column, ColumnKind, Comparison, Expression
 from dbwatch.levels.parser import parse_level, parse_value
 from dbwatch.levels.promql import PromqlContext, to_promql
@@ -17,6 +17,7 @@ __all__ = [
     "ColumnKind",
     "Comparison",
     "DerivedError",
+    "Earlier",
     "Expression",
     "LevelError",
     "NotExpressible",
@@ -28,6 +29,7 @@ __all__ = [
     "counters_used",
     "evaluate",
     "first_threshold",
+    "forecast_used",
     "holds",
     "parse_level",
     "parse_value",

@@ -7,7 +7,7 @@ text where a number belongs are all NULL, and NULL never becomes a finding.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbwatch.levels.meaning import combine
@@ -36,12 +36,24 @@ _Scalar = float | str | None
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """The same row at an earlier reading, `age_seconds` before now."""
+
+    values: Mapping[str, float | None]
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One row now, and the same row `elapsed_seconds` before, when it was seen then."""
+    """One row now, and the same row `elapsed_seconds` before, when it was seen then.
+
+    `earlier` holds readings before that one, oldest first, for eta().
+    """
 
     values: Mapping[str, float | str | None]
     previous: Mapping[str, float | None] | None = None
     elapsed_seconds: float | None = None
+    earlier: Sequence[Earlier] = ()
 
 
 def holds(expression: Expression, sample: Sample) -> bool:
@@ -193,7 +205,17 @@ def _eta(node: Call, sample: Sample) -> float | None:
     pair = _pair(node.target, sample)
     if pair is None or pair[2] is None:
         return None
-    slope = (now - pair[1]) / pair[2]
+    slope = _slope(node.target, sample, now, pair[1], pair[2])
     if not slope > 0:
         return None
     return (limit - now) / slope
+
+
+def _slope(target: ColumnRef, sample: Sample, now: float, before: float, elapsed: float) -> float:
+    """The slope since the lowest point we remember, the oldest of these: what fell in between has started anew."""
+    lowest, age = before, elapsed
+    for old in reversed(sample.earlier):
+        value = as_number(old.values.get(target.name))
+        if value is not None and value <= lowest:
+            lowest, age = value, old.age_seconds
+    return (now - lowest) / age

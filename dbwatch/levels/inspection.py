@@ -16,6 +16,7 @@ from dbwatch.levels.nodes import (
     Compare,
     Comparison,
     Expression,
+    Function,
     Negate,
     Node,
     Number,
@@ -40,6 +41,11 @@ def columns_used(expression: Expression) -> frozenset[str]:
 def counters_used(expression: Expression) -> frozenset[str]:
     """Columns whose previous sample is needed: in rate(), delta() or eta(), derived columns too."""
     return frozenset(node.target.name for node in _deep(expression.root) if isinstance(node, Call))
+
+
+def forecast_used(expression: Expression) -> bool:
+    """True when the expression, or a derived column of it, asks for eta()."""
+    return any(isinstance(node, Call) and node.function is Function.ETA for node in _deep(expression.root))
 
 
 def thresholds(expression: Expression) -> tuple[Threshold, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dbwatch.catalogue import Catalogue, Check
+from dbwatch.catalogue.contract import LOCK_WORDS, needs
 from dbwatch.catalogue.schema import Scope
 from dbwatch.render.names import alert_name, find_checks, has_alert
 from dbwatch.render.self_alerts import SelfAlert, self_alerts
@@ -54,7 +55,9 @@ def properties(check: Check) -> Iterator[tuple[str, str]]:
     place = "each database" if check.scope is Scope.DATABASE else "the server"
     often, longest = duration_text(check.every), duration_text(check.timeout)
     yield "runs", f"every {often}, once for {place}, at most {longest}"
-    yield "profile", f"{check.profile} and above" + ("" if check.enabled else "; off unless enabled by name")
+    yield "profile", _profile(check)
+    yield "cost", str(check.cost)
+    yield "locks", LOCK_WORDS[check.lock]
     yield "needs", needs(check) or "nothing beyond a connection"
     if has_alert(check):
         held = f", once it has lasted {duration_text(check.for_seconds)}" if check.for_seconds else ""
@@ -66,25 +69,10 @@ def properties(check: Check) -> Iterator[tuple[str, str]]:
         yield "key", ignored
 
 
-def needs(check: Check) -> str:
-    """The requirements in words; empty when there are none."""
-    requires = check.requires
-    parts: list[str] = []
-    if requires.version is not None:
-        operator, version = requires.version
-        dotted = ".".join(map(str, version))
-        parts.append(f"version {dotted} or newer" if operator == ">=" else f"a version older than {dotted}")
-    if requires.role is not None:
-        parts.append(f"a {requires.role}")
-    if requires.flavour is not None:
-        parts.append(requires.flavour)
-    if requires.privilege is not None:
-        parts.append(f"the privilege {requires.privilege}")
-    if requires.extension is not None:
-        parts.append(f"the extension {requires.extension}")
-    if requires.setting is not None:
-        parts.append(f"the setting {requires.setting}")
-    return ", ".join(parts)
+def _profile(check: Check) -> str:
+    if check.on_demand:
+        return "none: runs only when it is asked for by name"
+    return f"{check.profile} and above" + ("" if check.enabled else "; off unless enabled by name")
 
 
 def _self_text(alert: SelfAlert) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dbwatch.catalogue import Catalogue, Check
+from dbwatch.catalogue.contract import availability, versions
 from dbwatch.catalogue.schema import Use
 from dbwatch.model import Engine, Status
 from dbwatch.render.markdown import GENERATED, code, fenced, table
@@ -17,7 +18,8 @@ from dbwatch.units import duration_text
 
 _CHECKS: Final = """\
 Each is one file below `checks/`, and everything here is generated from it.
-The alerts about dbwatch itself are on [their own page](dbwatch.md)."""
+Cost is the class of one run, lock what a run may have to wait for: nothing, the system catalogs, or for 200 ms a
+relation. The alerts about dbwatch itself are on [their own page](dbwatch.md)."""
 
 _METRICS: Final = """\
 Every series also carries the labels that a target's configuration gives it. Absent means not known: nothing is
@@ -66,7 +68,19 @@ def _checks(catalogue: Catalogue) -> str:
     return "\n\n".join([*parts, _ALERTS])
 
 
-_HEAD: Final = ("Group", "Check", "What it finds", "Alert", "Severity", "Runs every", "Profile")
+_HEAD: Final = (
+    "Group",
+    "Check",
+    "What it finds",
+    "Alert",
+    "Severity",
+    "Runs every",
+    "Profile",
+    "Cost",
+    "Privilege",
+    "Lock",
+    "Versions",
+)
 
 
 def _line(check: Check) -> tuple[str, ...]:
@@ -78,7 +92,11 @@ def _line(check: Check) -> tuple[str, ...]:
         code(alert_name(check)) if has_alert(check) else "none",
         severities,
         duration_text(check.every),
-        str(check.profile) if check.enabled else f"{check.profile}, off",
+        availability(check),
+        str(check.cost),
+        check.requires.privilege or "none",
+        str(check.lock),
+        versions(check),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from dbwatch.catalogue import Catalogue, Check
 from dbwatch.catalogue.schema import Profile
@@ -27,6 +27,8 @@ def selected(catalogue: Catalogue, target: Target) -> tuple[Check, ...]:
 def _wanted(check: Check, target: Target) -> bool:
     if _named(check, target.disable):
         return False
+    if check.on_demand:
+        return check.name in target.enable  # neither a glob nor a group may start what reads whole relations
     if _named(check, target.enable):
         return True
     return check.enabled and _PROFILES.index(check.profile) <= _PROFILES.index(target.profile)
@@ -39,24 +41,28 @@ def _named(check: Check, patterns: Iterable[str]) -> bool:
 
 def not_applicable(check: Check, facts: Facts) -> Skipped | None:
     """Why the check cannot run on this server, or None when it can."""
+    return next(unmet(check, facts), None)
+
+
+def unmet(check: Check, facts: Facts) -> Iterator[Skipped]:
+    """Everything that keeps the check from running on this server; first what nobody can change."""
     requires = check.requires
     if requires.role is not None and facts.role is not requires.role:
-        return Skipped(Reason.ROLE, f"runs on a {requires.role}, this is a {facts.role}")
+        yield Skipped(Reason.ROLE, f"runs on a {requires.role}, this is a {facts.role}")
     if requires.version is not None and not _in_bound(requires.version, facts.version):
         operator, bound = requires.version
         wanted = ".".join(str(part) for part in bound)
-        return Skipped(Reason.VERSION, f"needs version {operator} {wanted}, this is {facts.version_text}")
+        yield Skipped(Reason.VERSION, f"needs version {operator} {wanted}, this is {facts.version_text}")
     if requires.flavour is not None and facts.flavour != requires.flavour:
-        return Skipped(Reason.PLATFORM, f"is for {requires.flavour}, this is {facts.flavour}")
+        yield Skipped(Reason.PLATFORM, f"is for {requires.flavour}, this is {facts.flavour}")
     if requires.privilege is not None and requires.privilege not in facts.privileges:
-        return Skipped(Reason.PRIVILEGE, f"needs {requires.privilege}, {facts.user or 'this user'} does not have it")
+        yield Skipped(Reason.PRIVILEGE, f"needs {requires.privilege}, {facts.user or 'this user'} does not have it")
     if requires.extension is not None and requires.extension not in facts.extensions:
-        return Skipped(Reason.EXTENSION, f"needs the extension {requires.extension}")
+        yield Skipped(Reason.EXTENSION, f"needs the extension {requires.extension}")
     if requires.setting is not None and not _setting_holds(requires.setting, facts):
-        return Skipped(Reason.SETTING, f"needs {requires.setting}")
+        yield Skipped(Reason.SETTING, f"needs {requires.setting}")
     if check.sql and check.sql_for(facts.version) is None:
-        return Skipped(Reason.VERSION, f"has no SQL for version {facts.version_text}")
-    return None
+        yield Skipped(Reason.VERSION, f"has no SQL for version {facts.version_text}")
 
 
 def _in_bound(bound: tuple[str, tuple[int, ...]], version: tuple[int, ...]) -> bool:

@@ -111,7 +111,7 @@ class Runner:
         if not measurement.rows and measurement.failed:
             first = next(iter(measurement.failed.values()))
             return Run(self.failed(check, first, started=started, facts=facts))
-        memory = reading(rows, measurement.read_at)
+        memory = reading(check, rows, measurement.read_at, before)
         if check.sampled and before is None and not lifetime and outcome.status is Status.OK and rows:
             outcome = replace(outcome, status=Status.UNKNOWN, reason=Reason.NO_BASELINE, summary=_FIRST_READING)
         now = time.monotonic()

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from dbwatch.catalogue import Check
-from dbwatch.levels import Sample
+from dbwatch.levels import Earlier, Sample
 from dbwatch.model import Row
+
+TREND_STEP_SECONDS: Final = 300.0
+TREND_READINGS: Final = 12
+"""A forecast looks back over that many readings, so far apart or farther: an hour, or twelve runs of a slow check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The numbers of one run by row key. Bounded by the check's row limit."""
+    """The numbers of one run by row key, bounded by the check's row limit; `older` ones of a check that forecasts."""
 
     values: Mapping[str, Mapping[str, float | None]]
     read_at: float
+    older: tuple[Reading, ...] = ()
 
 
-def reading(rows: Sequence[Row], read_at: float) -> Reading:
-    return Reading({row.key: row.values for row in rows}, read_at)
+def reading(check: Check, rows: Sequence[Row], read_at: float, before: Reading | None = None) -> Reading:
+    """What the next run needs to know of this one."""
+    older: tuple[Reading, ...] = ()
+    if check.forecasts and before is not None:
+        older = before.older
+        if not older or before.read_at - older[-1].read_at >= TREND_STEP_SECONDS:
+            older = (*older, Reading(before.values, before.read_at))[-TREND_READINGS:]
+    return Reading({row.key: row.values for row in rows}, read_at, older)
 
 
 def sample(check: Check, row: Row, before: Reading | None, read_at: float, *, lifetime: bool) -> Sample:
@@ -40,4 +52,7 @@ def sample(check: Check, row: Row, before: Reading | None, read_at: float, *, li
         return Sample(values, None, elapsed)
     if check.resets is not None and previous.get(check.resets) != row.values.get(check.resets):
         return Sample(values, zero, elapsed)
-    return Sample(values, previous, elapsed)
+    earlier = tuple(
+        Earlier(old.values[row.key], read_at - old.read_at) for old in before.older if row.key in old.values
+    )
+    return Sample(values, previous, elapsed, earlier)

@@ -9,8 +9,9 @@ from pathlib import Path
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.loader import load_check
 from dbwatch.config import Target
-from dbwatch.config.target import Dumps
-from dbwatch.engines import adapter_for
+from dbwatch.config.schema import ExpectFile, MachineFile
+from dbwatch.config.target import Dumps, Expect, Machine
+from dbwatch.engines import Engines
 from dbwatch.lanes import Lane
 from dbwatch.model import Engine, Outcome, Status
 from dbwatch.runner.watchdog import Watchdog
@@ -25,7 +26,7 @@ def check_for(engine: Engine, name: str, case: Case) -> Check:
 
 
 def with_extras(target: Target, case: Case, folder: Path) -> Target:
-    """The target with what the case adds: `dumps` (its path below `folder`), `exclude_databases`, `connect_timeout`."""
+    """The target with what the case adds: `dumps` (below `folder`), `expect`, `machine` and so on."""
     extras = dict(case.target)
     if "dumps" in extras:
         dumps = extras.pop("dumps")
@@ -36,17 +37,25 @@ def with_extras(target: Target, case: Case, folder: Path) -> Target:
         target = replace(target, exclude_databases=tuple(extras.pop("exclude_databases")))
     if "connect_timeout" in extras:
         target = replace(target, connect_timeout=float(extras.pop("connect_timeout")))
+    if "expect" in extras:
+        target = replace(target, expect=Expect.of(ExpectFile.model_validate(extras.pop("expect"))))
+    if "machine" in extras:
+        target = replace(target, machine=Machine.of(MachineFile.model_validate(extras.pop("machine"))))
     if extras:
         raise ValueError(f"the case's target knows no {', '.join(extras)}")
     return target
 
 
 def ask(target: Target, check: Check, case: Case, between: Callable[[], None]) -> Outcome:
-    """The outcome of one run, or of the second when the check compares two; `between` happens before the last."""
+    """The outcome of one run, or of the second when the check compares two or the case wants it.
+
+    `between` happens before the last look.
+    """
     watchdog = Watchdog()
-    lane = Lane(target, adapter_for(target.engine), [check], Store(), watchdog)
+    lane = Lane(target, Engines().adapter(target.engine), [check], Store(), watchdog)
     try:
-        if check.sampled and case.sample:
+        looks = case.looks or (2 if check.sampled and case.sample else 1)
+        for _ in range(looks - 1):
             first = lane.run(check.name)
             if first.status is Status.SKIPPED:
                 return first

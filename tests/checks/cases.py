@@ -62,6 +62,7 @@ class Case(Strict):
     thresholds: dict[Status, str] = Field(default_factory=dict)
     target: dict[str, Any] = Field(default_factory=dict)
     sample: bool = True
+    looks: int | None = Field(default=None, ge=1, le=5)
     expect: Expect
 
 
@@ -95,7 +96,19 @@ class DumpFile(Strict):
 
 
 class PostgresServer(Strict):
+    """`initdb` are more options of initdb, as `--data-checksums`."""
+
     settings: dict[str, str] = Field(default_factory=dict)
+    initdb: list[str] = Field(default_factory=list)
+
+
+class Damage(Strict):
+    """Bytes (in hex) written over a page of a relation's file while the server is stopped."""
+
+    relation: str
+    page: int = 0
+    offset: int
+    bytes: str
 
 
 class PostgresMonitor(Strict):
@@ -111,7 +124,7 @@ class PostgresFault(Strict):
 
 
 class PostgresCase(Case):
-    """What is set up, in this order: files, setup, standby_setup, restart, promote, sessions, wait_until.
+    """What is set up, in this order: files, setup, standby_setup, restart, promote, corrupt, sessions, wait_until.
 
     `{database}` and `{pid:session}` are filled in everywhere, in `expect` as they match in a regular expression.
     `role` is the checked server's; `standby: true` gives a checked primary a standby. SQL is run by the superuser in
@@ -127,6 +140,7 @@ class PostgresCase(Case):
     standby_setup: Texts = Field(default_factory=list)
     restart: Literal["fast", "immediate"] | None = None
     promote: bool = False
+    corrupt: list[Damage] = Field(default_factory=list)
     next_xid: int | None = None
     sessions: list[SessionStep] = Field(default_factory=list)
     wait_until: str | None = None

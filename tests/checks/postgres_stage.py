@@ -19,7 +19,8 @@ from dbwatch.config.loader import zero_config
 from dbwatch.model import Outcome
 from tests.checks.asking import ask, with_extras
 from tests.checks.backup_stage import write_files
-from tests.checks.cases import Expect, PostgresCase, SessionStep
+from tests.checks.cases import Expect, PostgresCase, PostgresServer, SessionStep
+from tests.checks.damage import inflict
 from tests.harness.binaries import postgres_client
 from tests.harness.cluster import give_to_server_user
 from tests.harness.freeze import frozen_tree
@@ -168,6 +169,8 @@ def run_case(
             checked.restart(case.restart)
         if case.promote:
             checked.promote()
+        if case.corrupt:
+            inflict(checked, database, case.corrupt)
         for step in case.sessions:
             stack.enter_context(stage.session(step))
         stage.wait(case.wait_until)
@@ -192,11 +195,11 @@ def _database(case: PostgresCase, primary: Postgres, name: str, stack: ExitStack
 def _servers(case: PostgresCase, major: int, servers: Servers, stack: ExitStack) -> tuple[Postgres, Postgres | None]:
     """The primary, and its standby when the case has one. What breaks a server is done to one of the case's own."""
     wants_standby = case.standby or case.role == "standby"
-    alone = case.server or case.fault or case.restart or case.promote or case.next_xid
+    alone = case.server or case.fault or case.restart or case.promote or case.next_xid or case.corrupt
     if not alone:
         return servers.pair(major) if wants_standby else (servers.shared(major), None)
-    settings = case.server.settings if case.server is not None else {}
-    primary = stack.enter_context(Postgres(major, settings=settings))
+    wanted = case.server or PostgresServer()
+    primary = stack.enter_context(Postgres(major, settings=wanted.settings, initdb=wanted.initdb))
     if case.next_xid is not None:
         _advance(primary, case.next_xid)
     return primary, primary.standby() if wants_standby else None

@@ -10,8 +10,10 @@ from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
+from dbwatch.engines.postgres.cluster import Clusters
 from dbwatch.engines.postgres.connect import Phases, answer, open_connection
 from dbwatch.engines.postgres.errors import translate
+from dbwatch.engines.postgres.memory import Memory
 from dbwatch.engines.postgres.session import PostgresSession
 from dbwatch.errors import CheckError, TargetError
 from dbwatch.model import Engine, Facts, Reason
@@ -24,12 +26,16 @@ _PRELOADED = frozenset({"pg_stat_statements"})
 
 
 class PostgresAdapter:
-    """See `engines.base.Adapter`."""
+    """See `engines.base.Adapter`. One a lane: it holds what the target's probes remember."""
 
     engine = Engine.POSTGRES
 
+    def __init__(self, clusters: Clusters | None = None) -> None:
+        self._clusters = clusters if clusters is not None else Clusters()
+        self._memory = Memory()
+
     def connect(self, target: Target, deadline: Deadline) -> PostgresSession:
-        return PostgresSession(target, open_connection(target, deadline))
+        return PostgresSession(target, open_connection(target, deadline), self._memory, self._clusters)
 
     def reach(self, target: Target, deadline: Deadline) -> Measurement:
         phases = Phases()
@@ -62,6 +68,8 @@ class PostgresAdapter:
         return Measurement((row,), 0.0, time.monotonic())
 
     def remedy(self, error: CheckError, check: Check, facts: Facts) -> str | None:
+        if error.remedy is not None:
+            return error.remedy
         match error.reason:
             case Reason.PRIVILEGE:
                 privilege = check.requires.privilege or "pg_read_all_data"

@@ -7,6 +7,7 @@ languages than English, by asking the server once more (`startup`).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import psycopg
 
@@ -64,6 +65,21 @@ _SKIPPED_BY_STATE = {
     "0A000": Reason.PLATFORM,
     "55000": Reason.SETTING,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What the server said in place of an answer, where the transaction went on. `message` is its primary text only."""
+
+    reason: Reason
+    sqlstate: str
+    message: str
+
+
+def refusal(error: psycopg.Error, step: str) -> Refused:
+    """An error the transaction survives, as the thing it means to whoever tried."""
+    translated = translate(error, step, broken=False)
+    return Refused(translated.reason, getattr(error, "sqlstate", None) or "", str(translated))
 
 
 def connect_reason(message: str) -> Reason | None:

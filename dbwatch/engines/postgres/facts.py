@@ -19,6 +19,11 @@ select
   coalesce((select rolsuper from pg_catalog.pg_roles where rolname = current_user), false) as is_superuser,
   extract(epoch from pg_catalog.pg_postmaster_start_time())::float8 as started_at_seconds,
   case
+    when pg_catalog.to_regproc('aurora_version') is null
+      and pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+      then (select s.system_identifier::text from pg_catalog.pg_control_system() as s)
+  end as system_identifier,
+  case
     when pg_catalog.to_regproc('aurora_version') is not null then 'aurora'
     when exists (select from pg_catalog.pg_roles where rolname = 'rds_superuser') then 'rds'
     when exists (select from pg_catalog.pg_roles where rolname = 'cloudsqlsuperuser') then 'cloudsql'
@@ -85,6 +90,7 @@ def read_facts(fetch: Fetch, address: str) -> Facts:
     identity = fetch(_IDENTITY, limit=1)[0]
     number = int(str(identity["version_num"]))
     started = identity["started_at_seconds"]
+    system_identifier = identity["system_identifier"]
     return Facts(
         engine=Engine.POSTGRES,
         version=(number // 10_000, number % 10_000),
@@ -99,6 +105,7 @@ def read_facts(fetch: Fetch, address: str) -> Facts:
         user=str(identity["user_name"]),
         is_superuser=bool(identity["is_superuser"]),
         started_at_seconds=float(started) if isinstance(started, (int, float)) else None,
+        system_identifier=str(system_identifier) if system_identifier is not None else None,
         address=address,
     )
 

@@ -15,14 +15,21 @@ import psycopg
 from psycopg.rows import dict_row
 
 from dbwatch.deadline import Deadline
-from dbwatch.engines.postgres.errors import translate
+from dbwatch.engines.postgres.errors import Refused, refusal, translate
 from dbwatch.errors import CheckError, ConnectionLost
 from dbwatch.model import RawRow, Reason
 
 LOCK_TIMEOUT_MS = 200
 _LEAST_TIMEOUT_MS = 100
 _ROLE = "select pg_catalog.pg_is_in_recovery()"
+_ROLE_AND_POSITION = """select
+  pg_catalog.pg_is_in_recovery(),
+  case
+    when not pg_catalog.pg_is_in_recovery()
+      then pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8
+  end"""
 _CAPPED = "select * from (\n{query}\n) as q limit $1"
+_QUERY_CANCELED = "57014"
 _LIMITS: Mapping[str, str] = {
     "lock_timeout": f"{LOCK_TIMEOUT_MS}ms",
     "search_path": "pg_catalog",
@@ -35,17 +42,31 @@ _LIMITS: Mapping[str, str] = {
 
 
 class Transaction:
-    """An open guarded transaction. `in_recovery` is the server's role as of its snapshot."""
+    """An open guarded transaction. `in_recovery` is the server's role as of its snapshot.
 
-    def __init__(self, connection: psycopg.Connection[tuple[object, ...]], on_step: Callable[[str], None]) -> None:
+    `flushed_lsn` is where a primary's log stood then, and None when that was not asked for.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[tuple[object, ...]],
+        on_step: Callable[[str], None],
+        *,
+        with_position: bool = False,
+    ) -> None:
         self._connection = connection
         self._on_step = on_step
+        self._with_position = with_position
         self.in_recovery = False
+        self.flushed_lsn: int | None = None
+        self.began = 0.0
         self.database_seconds = 0.0
         self.truncated = False
+        self._deadline = Deadline(0.0)
 
     def begin(self, deadline: Deadline) -> None:
         self._on_step("begin")
+        self._deadline = deadline
         milliseconds = max(_LEAST_TIMEOUT_MS, int(deadline.remaining * 1000))
         # First the time limit, in the place of whatever the owner of the database has set for every session.
         limits = {
@@ -62,11 +83,15 @@ class Transaction:
         settings = "; ".join(f"set local {name} = '{value}'" for name, value in limits.items())
         # The select fixes the snapshot: from here on the transaction can no longer be made read-write.
         begin = "begin isolation level repeatable read read only"
-        cursor = self._connection.execute(f"{begin}; {settings}; {_ROLE}".encode())
+        asked = _ROLE_AND_POSITION if self._with_position else _ROLE
+        cursor = self._connection.execute(f"{begin}; {settings}; {asked}".encode())
+        self.began = time.monotonic()
         while cursor.nextset():
             pass
         row = cursor.fetchone()
         self.in_recovery = bool(row and row[0])
+        if row is not None and len(row) > 1 and isinstance(row[1], int):
+            self.flushed_lsn = row[1]
 
     def fetch(self, sql: str, *, limit: int) -> Sequence[RawRow]:
         """At most `limit` rows of one query; sets `truncated` when the server had more."""
@@ -82,6 +107,40 @@ class Transaction:
             self.truncated = True
         return rows[:limit]
 
+    @property
+    def remaining(self) -> float:
+        """Seconds left of the run."""
+        return self._deadline.remaining
+
+    def attempt(self, sql: str, *, limit: int, seconds: float) -> Sequence[RawRow] | Refused:
+        """Like `fetch`, but the server may refuse: the error is the answer and the transaction goes on.
+
+        The query gets at most `seconds`. Not survived: a lost connection, the end of the run, somebody's cancel.
+        """
+        self._on_step("query")
+        milliseconds = max(1, int(min(seconds, self.remaining) * 1000))
+        timeout = f"set local statement_timeout = '{milliseconds}ms'"
+        self._connection.execute(f"savepoint attempt; {timeout}".encode())
+        started = time.monotonic()
+        try:
+            rows: Sequence[RawRow] | Refused = self.fetch(sql, limit=limit)
+        except psycopg.Error as error:
+            spent = time.monotonic() - started
+            self.database_seconds += spent
+            if self._ends_run(error, timed_out=spent * 1000 >= milliseconds):
+                raise
+            rows = refusal(error, "query")
+        # Back, not on: with the savepoint goes the time limit of this query.
+        self._connection.execute(b"rollback to savepoint attempt; release savepoint attempt")
+        return rows
+
+    def _ends_run(self, error: psycopg.Error, *, timed_out: bool) -> bool:
+        if self._connection.broken or self._connection.closed:
+            return True
+        if error.sqlstate == _QUERY_CANCELED:
+            return not timed_out or self._deadline.passed
+        return isinstance(translate(error, "query", broken=False), ConnectionLost)
+
     def rollback(self) -> None:
         self._on_step("rollback")
         self._connection.execute(b"rollback")
@@ -89,7 +148,11 @@ class Transaction:
 
 @contextmanager
 def guarded(
-    connection: psycopg.Connection[tuple[object, ...]], deadline: Deadline, on_step: Callable[[str], None]
+    connection: psycopg.Connection[tuple[object, ...]],
+    deadline: Deadline,
+    on_step: Callable[[str], None],
+    *,
+    with_position: bool = False,
 ) -> Iterator[Transaction]:
     """Run the body in a guarded transaction. Driver errors leave as CheckError; a lost connection is closed."""
     step = ["begin"]
@@ -98,7 +161,7 @@ def guarded(
         step[0] = name
         on_step(name)
 
-    transaction = Transaction(connection, stepping)
+    transaction = Transaction(connection, stepping, with_position=with_position)
     try:
         try:
             transaction.begin(deadline)

@@ -1,4 +1,4 @@
-"""Owns what a Python probe gets to see: guarded queries, facts, its check and target. Knows no connection."""
+"""Owns what a Python probe gets to see: guarded queries, facts, its check and target, memory. Knows no connection."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Protocol, TypeAlias
 
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
+from dbwatch.engines.postgres.cluster import Cluster
+from dbwatch.engines.postgres.errors import Refused
+from dbwatch.engines.postgres.memory import Memory
 from dbwatch.model import Facts, RawRow
 
 
@@ -17,14 +20,28 @@ class Fetch(Protocol):
     def __call__(self, sql: str, *, limit: int) -> Sequence[RawRow]: ...
 
 
+class Attempt(Protocol):
+    """As `Fetch`, for at most `seconds`; what the server refuses comes back, and the transaction goes on."""
+
+    def __call__(self, sql: str, *, limit: int, seconds: float) -> Sequence[RawRow] | Refused: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeContext:
-    """`facts` are those of the database the probe runs in."""
+    """`facts` are those of the database the probe runs in; `remaining()` are the seconds left of the run.
+
+    `memory` is the target's own, `cluster` what the watched nodes of its cluster share (None when the server does not
+    tell which cluster it belongs to).
+    """
 
     fetch: Fetch
+    attempt: Attempt
+    remaining: Callable[[], float]
     facts: Facts
     check: Check
     target: Target
+    memory: Memory
+    cluster: Cluster | None
 
 
 Probe: TypeAlias = Callable[[ProbeContext], Sequence[RawRow]]

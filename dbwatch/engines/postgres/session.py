@@ -17,11 +17,14 @@ from dbwatch.catalogue.schema import Scope
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
+from dbwatch.engines.postgres.cluster import Cluster, Clusters
 from dbwatch.engines.postgres.connect import open_connection
 from dbwatch.engines.postgres.facts import read_extensions, read_facts
 from dbwatch.engines.postgres.guard import Transaction, guarded
+from dbwatch.engines.postgres.memory import Memory
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import PROBES
+from dbwatch.engines.postgres.survey import DatabaseSurvey, Survey, survey_database, survey_role
 from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
 from dbwatch.model import Facts, RawRow, Reason, Role
 
@@ -33,9 +36,18 @@ _HIDDEN = frozenset({Reason.PRIVILEGE, Reason.LOCK, Reason.STATISTICS})
 class PostgresSession:
     """Used by one thread; `cancel` and `abort` by any."""
 
-    def __init__(self, target: Target, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        connection: psycopg.Connection[tuple[object, ...]],
+        memory: Memory,
+        clusters: Clusters,
+    ) -> None:
         self._target = target
         self._main = connection
+        self._memory = memory
+        self._clusters = clusters
+        self._cluster: Cluster | None = None
         self._spare: psycopg.Connection[tuple[object, ...]] | None = None
         self._step = "facts"
         self._known: Facts | None = None
@@ -57,6 +69,7 @@ class PostgresSession:
 
     def refresh(self, deadline: Deadline) -> Facts:
         self._known = self._read_facts(deadline)
+        self._cluster = self._clusters.of(self._known.system_identifier)
         self._facts_by_database = {self._known.database: self._known}
         return self._known
 
@@ -65,6 +78,15 @@ class PostgresSession:
             return self._measure_on(self._main, check, self.facts, deadline)
         try:
             return self._measure_databases(check, deadline)
+        finally:
+            self._close_spare()
+
+    def survey(self, deadline: Deadline) -> Survey:
+        """What our role sees, on the whole and in each watched database. Raises CheckError."""
+        with guarded(self._main, deadline, self._at) as transaction:
+            found = survey_role(transaction.fetch, self._main.info.backend_pid)
+        try:
+            return replace(found, databases=tuple(self._survey_of(name, deadline) for name in self._watched()))
         finally:
             self._close_spare()
 
@@ -102,7 +124,8 @@ class PostgresSession:
     def _measure_on(
         self, connection: psycopg.Connection[tuple[object, ...]], check: Check, facts: Facts, deadline: Deadline
     ) -> Measurement:
-        with guarded(connection, deadline, self._at) as transaction:
+        with guarded(connection, deadline, self._at, with_position=self._cluster is not None) as transaction:
+            self._tell_position(transaction)
             self._follow_role(check, transaction)
             rows = self._rows(check, facts, transaction)
             read_at = time.monotonic()
@@ -113,11 +136,26 @@ class PostgresSession:
             probe = PROBES.get(check.probe)
             if probe is None:
                 raise CheckError(Reason.BAD_RESULT, f"PostgreSQL has no probe {check.probe}", step="plan")
-            return list(probe(ProbeContext(transaction.fetch, facts, check, self._target)))
+            context = ProbeContext(
+                transaction.fetch,
+                transaction.attempt,
+                lambda: transaction.remaining,
+                facts,
+                check,
+                self._target,
+                self._memory,
+                self._cluster,
+            )
+            return list(probe(context))
         sql = check.sql_for(facts.version)
         if sql is None:
             raise Skipped(Reason.VERSION, f"has no SQL for version {facts.version_text}")
         return list(transaction.fetch(sql, limit=check.limit))
+
+    def _tell_position(self, transaction: Transaction) -> None:
+        """Every look at a primary tells where its log is: the standbys' lag is read off that."""
+        if self._cluster is not None and transaction.flushed_lsn is not None:
+            self._cluster.clock.tick(self._target.name, transaction.flushed_lsn, transaction.began)
 
     def _follow_role(self, check: Check, transaction: Transaction) -> None:
         """The role is read in the transaction of the check itself: a promotion changes the plan at once."""
@@ -171,6 +209,16 @@ class PostgresSession:
         if check.requires.extension is not None and check.requires.extension not in facts.extensions:
             raise Skipped(Reason.EXTENSION, f"needs the extension {check.requires.extension}")
         return self._measure_on(connection, check, facts, deadline)
+
+    def _survey_of(self, name: str, deadline: Deadline) -> DatabaseSurvey:
+        try:
+            connection = self._main if name == self.facts.database else self._spare_for(name, deadline)
+            with guarded(connection, deadline, self._at) as transaction:
+                return survey_database(transaction.fetch, name)
+        except CheckError as error:
+            if self.closed or deadline.passed:
+                raise
+            return DatabaseSurvey(name, error=error)
 
     def _facts_of(self, name: str, connection: psycopg.Connection[tuple[object, ...]], deadline: Deadline) -> Facts:
         known = self._facts_by_database.get(name)

@@ -10,8 +10,9 @@ import pytest
 
 from dbwatch.catalogue.schema import Profile
 from dbwatch.config import Config, Dumps, Ignore, load_config
+from dbwatch.config.target import Expect, Machine
 from dbwatch.errors import ConfigError
-from dbwatch.model import Engine, Status
+from dbwatch.model import Engine, Role, Status
 
 Load = Callable[..., Config]
 SECRET = "hunter2hunter2"
@@ -51,6 +52,21 @@ def test_the_example_of_the_design_loads(load: Load) -> None:
     assert backup.dumps == Dumps(Path("/backups/orders"), "*", 86_400)
     assert backup.address == "/backups/orders"
     assert config.catalogue.names == ("replication_lag", "unused_index", "evictions")
+
+
+def test_what_a_server_is_meant_to_be(load: Load) -> None:
+    config = load("""\
+targets:
+  - {name: a, engine: postgres, host: a, expect: {role: primary, replicas: [b, c]}, machine: {memory: 16GiB, cpus: 4}}
+  - {name: b, engine: postgres, host: b, expect: {replicas: 2}}
+  - {name: c, engine: postgres, host: c}
+""")
+    a, b, c = config.targets
+    assert a.expect == Expect(Role.PRIMARY, ("b", "c"), 2)
+    assert a.machine == Machine(16 * 1024**3, 4)
+    assert b.expect == Expect(None, (), 2)
+    assert c.expect == Expect(None, (), None)
+    assert c.machine == Machine(None, None)
 
 
 def test_defaults_and_targets_are_joined(load: Load, tmp_path: Path) -> None:
@@ -139,6 +155,14 @@ targets:
         (
             PLAIN.replace("postgres, host: h", "backup, host: h, dumps: {path: /x}"),
             ["2: targets[0]: a backup target has no server: it takes `dumps:` only"],
+        ),
+        (
+            PLAIN.replace("host: h", "host: h, expect: {role: master}"),
+            ["2: targets[0].expect.role: input should be 'primary' or 'standby'"],
+        ),
+        (
+            PLAIN.replace("host: h", "host: h, machine: {memory: much}"),
+            ["2: targets[0].machine.memory: 'much' is not a size: write it like 512kB, 100MiB or 1.5GiB"],
         ),
         (PLAIN.replace("host: h", "host: h, labels: {job: x}"), ["2: targets[0]: the label job is reserved"]),
         (

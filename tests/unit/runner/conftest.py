@@ -27,8 +27,8 @@ timeout: {timeout}
 sql: select 1
 columns:
   queue: {{use: label}}
-  length: {{use: gauge, metric: dbwatch_pg_queue_length, help: Jobs waiting.}}
-  done: {{use: counter, metric: dbwatch_pg_queue_done_total, help: Jobs done.}}
+  length: {{use: gauge, metric: dbwatch_pg_{metrics}_length, help: Jobs waiting.}}
+  done: {{use: counter, metric: dbwatch_pg_{metrics}_done_total, help: Jobs done.}}
   worker: {{use: detail, type: text}}
 derive:
   done_rate: {{value: rate(done)}}
@@ -53,10 +53,11 @@ def make_check(
     warning: str = "length > 10",
     timeout: str = "10s",
     more: str = "",
+    metrics: str = "queue",
 ) -> Check:
     path = folder / "postgres" / f"{name}.yaml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(CHECK.format(critical=critical, warning=warning, timeout=timeout, more=more))
+    path.write_text(CHECK.format(critical=critical, warning=warning, timeout=timeout, more=more, metrics=metrics))
     return load_check(path, Engine.POSTGRES)
 
 
