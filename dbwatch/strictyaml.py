@@ -23,6 +23,10 @@ MAX_DEPTH = 32
 Scalar: TypeAlias = str | int | float | bool | None
 Node: TypeAlias = "Scalar | list[Node] | dict[str, Node]"
 KeyPath: TypeAlias = tuple[str | int, ...]
+_Loader: TypeAlias = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
+
+# libyaml reads a catalogue ten times as fast; a PyYAML built without it has its own parser alone.
+_FAST_LOADER: _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?\Z")
@@ -116,9 +120,13 @@ def read(text: str | bytes, file: str, *, tags: frozenset[str] = frozenset()) ->
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ConfigError([Problem(file, line, "", "is not UTF-8", "save it as UTF-8")]) from None
+    try:
+        return _Builder(file, tags).build(decoded, _FAST_LOADER)
+    except (yaml.YAMLError, ValueError, OverflowError):
+        pass  # The parser of PyYAML's own says more exactly what is wrong.
     builder = _Builder(file, tags)
     try:
-        return builder.build(decoded)
+        return builder.build(decoded, yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigError([_syntax_problem(file, decoded, error)]) from None
     except (ValueError, OverflowError):
@@ -151,8 +159,8 @@ class _Builder:
         self.root: Node = None
         self.documents = 0
 
-    def build(self, text: str) -> Document:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    def build(self, text: str, loader: _Loader) -> Document:
+        for event in yaml.parse(text, Loader=loader):
             line = event.start_mark.line + 1 if event.start_mark is not None else 1
             match event:
                 case yaml.DocumentStartEvent():
@@ -211,7 +219,7 @@ class _Builder:
         if event.tag is not None:
             self.add({event.tag: event.value}, path, line)
             return
-        self.add(self.plain(event.value, path, line) if event.style is None else event.value, path, line)
+        self.add(event.value if event.style else self.plain(event.value, path, line), path, line)
 
     def set_key(self, top: _Container, key: str, line: int) -> None:
         if key == "<<":

@@ -74,6 +74,17 @@ def zero_config(urls: Sequence[str] = (), *, environ: Mapping[str, str] = os.env
 
     The names are `postgres` and `redis`; a second server of a kind is `postgres-2` and so on.
     """
+    source = "command line" if urls else "environment"
+    return Config(_zero_targets(urls, environ), load_catalogue([bundled("checks")]), source)
+
+
+def target_from_url(text: str) -> Target:
+    """The one target a URL names, called like its engine. Raises ConfigError."""
+    (target,) = _zero_targets([text], {})
+    return target
+
+
+def _zero_targets(urls: Sequence[str], environ: Mapping[str, str]) -> tuple[Target, ...]:
     targets: list[Target] = []
     if urls:
         for position, text in enumerate(urls, 1):
@@ -91,7 +102,7 @@ def zero_config(urls: Sequence[str] = (), *, environ: Mapping[str, str] = os.env
                     variable, f"is not a {engine.product} URL", hint=f"{variable} names a {engine.product} server"
                 )
             targets.append(_from_url(name, url))
-    return Config(tuple(targets), load_catalogue([bundled("checks")]), "command line" if urls else "environment")
+    return tuple(targets)
 
 
 def _parse(text: str, source: str) -> ServerUrl:

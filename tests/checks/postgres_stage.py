@@ -15,7 +15,7 @@ import pytest
 
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.schema import Scope
-from dbwatch.config.loader import zero_config
+from dbwatch.config.loader import target_from_url
 from dbwatch.model import Outcome
 from tests.checks.asking import ask, with_extras
 from tests.checks.backup_stage import write_files
@@ -174,7 +174,7 @@ def run_case(
         for step in case.sessions:
             stack.enter_context(stage.session(step))
         stage.wait(case.wait_until)
-        target = zero_config([checked.url("dbwatch", database)], environ={}).targets[0]
+        target = target_from_url(checked.url("dbwatch", database))
         if check.scope is Scope.DATABASE:
             target = replace(target, include_databases=(database,))
         target = with_extras(target, case, folder)

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dbwatch.catalogue import Check
-from dbwatch.config.loader import zero_config
+from dbwatch.config.loader import target_from_url
 from dbwatch.model import Outcome
 from tests.checks.asking import ask, with_extras
 from tests.checks.cases import Expect, RedisCase, RedisFault, Repeat
@@ -43,7 +43,7 @@ def run_case(
             url = checked.url()
         _befall(case.fault_primary, primary, stack)
         _wait(case, checked)
-        target = with_extras(zero_config([url], environ={}).targets[0], case, folder)
+        target = with_extras(target_from_url(url), case, folder)
         _befall(case.fault, checked, stack)
         return ask(target, check, case, lambda: _execute(case.between, primary, ports)), case.expect
 

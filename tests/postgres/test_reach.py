@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbwatch.config import zero_config
+from dbwatch.config.loader import target_from_url
 from dbwatch.deadline import Deadline
 from dbwatch.engines.postgres import connect
 from dbwatch.engines.postgres.adapter import PostgresAdapter
@@ -21,12 +21,12 @@ def test_a_role_with_a_time_limit_of_next_to_nothing_gets_an_answer(pg: Postgres
     """A statement that the server cancels has been answered: it is no outage."""
     url = pg.create_monitor_role("hurried")
     pg.sql("alter role hurried set statement_timeout = '1ms'")
-    (target,) = zero_config([url]).targets
+    target = target_from_url(url)
     (row,) = PostgresAdapter().reach(target, Deadline.after(5)).rows
     assert row["up"] is True, row
 
 
 def test_a_query_that_outlives_the_deadline_is_no_answer(newest_pg: Postgres) -> None:
-    (target,) = zero_config([newest_pg.url()]).targets
+    target = target_from_url(newest_pg.url())
     (row,) = PostgresAdapter().reach(target, Deadline.after(0.4)).rows
     assert (row["up"], row["reason"], row["phase"]) == (False, "timeout", "query")
