@@ -64,6 +64,7 @@ class Check:
     file: str
     summary: str
     group: str
+    covers: tuple[str, ...]
     why: str
     every: float
     timeout: float
@@ -164,6 +165,7 @@ class CheckBuilder:
             file=self.document.file,
             summary=model.summary,
             group=model.group,
+            covers=tuple(model.covers),
             why=model.why.strip(),
             every=model.interval,
             timeout=model.timeout,

@@ -18,7 +18,9 @@ from dbwatch.units import parse_duration
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Metric: TypeAlias = Annotated[str, StringConstraints(pattern=r"^dbwatch_[a-z0-9_]+$", max_length=120)]
 Line: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=160, pattern=r"^[^\n]+$")]
+Sentence: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=240, pattern=r"^[^\n]+$")]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+RuleId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z][1-9][0-9]?$")]
 Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=31 * 86_400)]
 
 _VERSION = re.compile(r"^(>=|<)\s*(\d+(?:\.\d+)*)$")
@@ -184,6 +186,7 @@ class CheckFile(Strict):
 
     summary: Line
     group: Name
+    covers: list[RuleId] = Field(default_factory=list)
     why: Text
     cost: Cost = Cost.NORMAL
     every: Duration | None = None
@@ -205,8 +208,8 @@ class CheckFile(Strict):
     levels: LevelsFile | None = None
     for_: Duration | None = Field(default=None, alias="for")
     key: list[Name] = Field(default_factory=list)
-    message: Line
-    many: Line | None = None
+    message: Sentence
+    many: Sentence | None = None
     fix: Text | None = None
     runbook: RunbookFile
     panel: PanelFile | None = None

@@ -68,6 +68,18 @@ def check_command(
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="warning or critical: from where on to exit non-zero.")
     ] = "warning",
+    baseline: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--baseline", help="Mark what is new since this file was recorded; records it when it is not there."
+        ),
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Record the baseline anew after comparing.")
+    ] = False,
+    fail_on_new: Annotated[
+        bool, typer.Option("--fail-on-new", help="Exit non-zero only for what the baseline does not have.")
+    ] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="Plain text, also on a terminal.")] = False,
     log_level: LogLevel = "error",
 ) -> int:
@@ -86,6 +98,9 @@ def check_command(
         fail_on=fail_on,
         color=False if no_color else None,
         log_level=log_level,
+        baseline=baseline,
+        update_baseline=update_baseline,
+        fail_on_new=fail_on_new,
     )
     return run_check(options)
 
@@ -144,6 +159,38 @@ def explain_command(
     from dbwatch.cli.catalogue import run_explain
 
     return run_explain(config, name)
+
+
+@app.command("doctor")
+def doctor_command(
+    targets: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(help="URLs (postgresql://, redis://) or target names of the configuration.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    platform: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--platform",
+            help="Where it runs, if that does not show: postgresql, rds, aurora, cloudsql, azure, supabase or neon.",
+            show_default=False,
+        ),
+    ] = None,
+    output_format: Annotated[str, typer.Option("--format", "-f", help="text or json.")] = "text",
+    no_color: Annotated[bool, typer.Option("--no-color", help="Plain text, also on a terminal.")] = False,
+    log_level: LogLevel = "error",
+) -> int:
+    """What this role may see, and the statements that grant the rest. Exit code 0 all, 1 not all, 3 unreachable."""
+    from dbwatch.cli.doctor import run_doctor
+
+    return run_doctor(
+        tuple(targets or ()),
+        config,
+        platform,
+        output_format,
+        color=False if no_color else None,
+        log_level=log_level,
+    )
 
 
 @app.command("grants")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import sys
 import time
@@ -15,7 +16,8 @@ from dbwatch.config.url import is_url
 from dbwatch.errors import ConfigError
 from dbwatch.logs import configure
 from dbwatch.model import Status
-from dbwatch.report import exit_code, render
+from dbwatch.report import Manner, exit_code, render
+from dbwatch.report.baseline import Baseline, baseline_text, compare, load_baseline, recorded
 from dbwatch.report.format import Format
 
 _QUIET_SECONDS = 1.0
@@ -35,6 +37,9 @@ class CheckOptions:
     fail_on: str
     color: bool | None
     log_level: str
+    baseline: Path | None = None
+    update_baseline: bool = False
+    fail_on_new: bool = False
 
 
 def run_check(options: CheckOptions) -> int:
@@ -45,18 +50,42 @@ def run_check(options: CheckOptions) -> int:
     config = choose(options.names, options.config)
     for target in config.targets:
         options.selection.of(config.catalogue, target)
+    baseline = _baseline(options)
     with ProgressLine() as line:
         result = run_once(config, options.selection, sample_seconds=options.sample_seconds, on_wait=line.show)
+    comparison = compare(baseline, result.views) if baseline is not None else None
+    manner = Manner(
+        rows=options.rows,
+        color=options.color if options.output is None else False,
+        fail_on=Status(options.fail_on),
+        comparison=comparison,
+        only_new=options.fail_on_new,
+        place=str(options.config) if options.config is not None else None,
+    )
     text = render(
         options.format,
         result.views,
         started_at_seconds=result.started_at_seconds,
         duration_seconds=result.duration_seconds,
-        rows=options.rows,
-        color=options.color if options.output is None else False,
+        manner=manner,
     )
     write(text, options.output)
-    return exit_code(result.views, Status(options.fail_on))
+    if options.baseline is not None and (baseline is None or options.update_baseline):
+        now = recorded(result.views, datetime.datetime.now(tz=datetime.UTC))
+        write(baseline_text(now), options.baseline)
+        # Recording is the first step of a pipeline: whatever is there is known from now on.
+        comparison = comparison or compare(now, result.views)
+    return exit_code(result.views, Status(options.fail_on), only_new=comparison if options.fail_on_new else None)
+
+
+def _baseline(options: CheckOptions) -> Baseline | None:
+    """The baseline to compare with; None when there is none yet. Raises ConfigError before anything is asked."""
+    if options.baseline is None:
+        for option, given in (("--fail-on-new", options.fail_on_new), ("--update-baseline", options.update_baseline)):
+            if given:
+                raise ConfigError.of(option, "needs a baseline", hint="add --baseline FILE")
+        return None
+    return load_baseline(options.baseline) if options.baseline.exists() else None
 
 
 def choose(names: tuple[str, ...], path: Path | None) -> Config:

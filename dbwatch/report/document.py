@@ -10,38 +10,40 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
-import re
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
 from dbwatch import __version__
 from dbwatch.catalogue import Check
 from dbwatch.model import Facts, Finding, Outcome, Row, Status
+from dbwatch.report.baseline import Comparison, Novelty
+from dbwatch.report.scalars import JsonValue, scalar_number, scalar_text
 from dbwatch.report.verdict import overall
 from dbwatch.store import CheckView, TargetView
 
 SCHEMA_VERSION = 1
 
-JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
-
-_EXACT = 2.0**53
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-
 
 def document(
-    views: Sequence[TargetView], *, started_at_seconds: float, duration_seconds: float, rows: bool = False
+    views: Sequence[TargetView],
+    *,
+    started_at_seconds: float,
+    duration_seconds: float,
+    rows: bool = False,
+    comparison: Comparison | None = None,
 ) -> dict[str, JsonValue]:
     """The report as plain data. `started_at_seconds` is the wall clock."""
     started = datetime.datetime.fromtimestamp(started_at_seconds, tz=datetime.UTC)
-    return {
+    content: dict[str, JsonValue] = {
         "schema_version": SCHEMA_VERSION,
         "dbwatch_version": __version__,
         "status": str(overall(views)),
         "started_at": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "duration_seconds": _number(round(duration_seconds, 6)),
-        "targets": [_target(view, rows=rows) for view in views],
+        "duration_seconds": scalar_number(round(duration_seconds, 6)),
+        "targets": [_target(view, rows, comparison) for view in views],
     }
+    if comparison is not None:
+        content["baseline"] = _baseline(comparison)
+    return content
 
 
 def document_text(content: Mapping[str, JsonValue]) -> str:
@@ -58,7 +60,24 @@ def worst_first(views: Sequence[CheckView]) -> list[tuple[Check, Outcome]]:
     return sorted(ran, key=lambda pair: (-pair[1].status.severity, pair[0].every, pair[0].group, pair[0].name))
 
 
-def _target(view: TargetView, *, rows: bool) -> dict[str, JsonValue]:
+def _baseline(comparison: Comparison) -> dict[str, JsonValue]:
+    counts: dict[str, JsonValue] = {str(novelty): comparison.count(novelty) for novelty in Novelty}
+    return {
+        "recorded_at": comparison.recorded_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **counts,
+        "fixed": [
+            {
+                "target": known.target,
+                "check": known.check,
+                "key": scalar_text(known.key),
+                "status": known.status,
+            }
+            for known in comparison.fixed
+        ],
+    }
+
+
+def _target(view: TargetView, rows: bool, comparison: Comparison | None) -> dict[str, JsonValue]:
     ages = {check.check.name: check.age_seconds for check in view.checks}
     checks = worst_first(view.checks)
     return {
@@ -67,10 +86,12 @@ def _target(view: TargetView, *, rows: bool) -> dict[str, JsonValue]:
         "status": str(view.status),
         "reason": _reason(view, checks),
         "server": _server(view.state.facts),
-        "checks": [_check(check, outcome, ages[check.name], rows=rows) for check, outcome in checks],
-        "address": _text(view.target.address),
+        "checks": [
+            _check(view.target.name, check, outcome, ages[check.name], rows, comparison) for check, outcome in checks
+        ],
+        "address": scalar_text(view.target.address),
         "up": view.state.up,
-        "message": _text(view.state.message) or None,
+        "message": scalar_text(view.state.message) or None,
         "pending_checks": len(view.checks) - len(checks),
     }
 
@@ -87,39 +108,51 @@ def _reason(view: TargetView, checks: Sequence[tuple[Check, Outcome]]) -> str | 
 def _server(facts: Facts | None) -> dict[str, JsonValue] | None:
     if facts is None:
         return None
-    return {"version": _text(facts.version_text), "role": str(facts.role), "flavour": _text(facts.flavour)}
+    return {"version": scalar_text(facts.version_text), "role": str(facts.role), "flavour": scalar_text(facts.flavour)}
 
 
-def _check(check: Check, outcome: Outcome, age_seconds: float | None, *, rows: bool) -> dict[str, JsonValue]:
+def _check(
+    target: str,
+    check: Check,
+    outcome: Outcome,
+    age_seconds: float | None,
+    rows: bool,
+    comparison: Comparison | None,
+) -> dict[str, JsonValue]:
     said: dict[str, JsonValue] = {
         "check": check.name,
         "group": check.group,
         "status": str(outcome.status),
         "reason": _name(outcome.reason),
-        "summary": _text(outcome.summary),
-        "duration_seconds": _number(round(outcome.duration_seconds, 6)),
-        "age_seconds": _number(round(max(0.0, age_seconds), 3)) if age_seconds is not None else None,
+        "summary": scalar_text(outcome.summary),
+        "duration_seconds": scalar_number(round(outcome.duration_seconds, 6)),
+        "age_seconds": scalar_number(round(max(0.0, age_seconds), 3)) if age_seconds is not None else None,
         "findings": [_finding(finding) for finding in outcome.findings],
     }
     if rows:
         said["rows"] = [_row(row) for row in outcome.rows]
     if outcome.remedy is not None:
-        said["remedy"] = _text(outcome.remedy)
+        said["remedy"] = scalar_text(outcome.remedy)
     if outcome.step is not None:
-        said["step"] = _text(outcome.step)
+        said["step"] = scalar_text(outcome.step)
     if outcome.lifetime:
         said["lifetime"] = True
     if outcome.dropped_rows:
         said["truncated"] = True
+    if comparison is not None:
+        said["findings"] = [
+            {**_finding(finding), "baseline": str(comparison.of(target, check.name, finding))}
+            for finding in outcome.findings
+        ]
     return said
 
 
 def _finding(finding: Finding) -> dict[str, JsonValue]:
     return {
-        "key": _text(finding.key),
+        "key": scalar_text(finding.key),
         "status": str(finding.status),
-        "message": _text(finding.message),
-        "fix": _text(finding.fix) if finding.fix is not None else None,
+        "message": scalar_text(finding.message),
+        "fix": scalar_text(finding.fix) if finding.fix is not None else None,
         "labels": _texts(finding.labels),
         "values": _numbers(finding.values),
         "details": _texts(finding.details),
@@ -131,7 +164,7 @@ def _row(row: Row) -> dict[str, JsonValue]:
         "labels": _texts(row.labels),
         "values": _numbers(row.values),
         "status": str(row.status),
-        "key": _text(row.key),
+        "key": scalar_text(row.key),
         "details": _texts(row.details),
     }
 
@@ -141,20 +174,8 @@ def _name(word: object) -> str | None:
 
 
 def _texts(texts: Mapping[str, str | None]) -> dict[str, JsonValue]:
-    return {name: _text(text) if text is not None else None for name, text in texts.items()}
+    return {name: scalar_text(text) if text is not None else None for name, text in texts.items()}
 
 
 def _numbers(values: Mapping[str, float | None]) -> dict[str, JsonValue]:
-    return {name: _number(value) for name, value in values.items()}
-
-
-def _text(text: str) -> str:
-    """JSON has no code for half of a surrogate pair, and strict readers refuse one."""
-    return _SURROGATE.sub("\ufffd", text)
-
-
-def _number(value: float | None) -> JsonValue:
-    """1.0 is written 1; what no JSON number can say is null."""
-    if value is None or not math.isfinite(value):
-        return None
-    return int(value) if abs(value) <= _EXACT and float(value).is_integer() else float(value)
+    return {name: scalar_number(value) for name, value in values.items()}

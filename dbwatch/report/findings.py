@@ -13,6 +13,7 @@ from rich.text import Text
 
 from dbwatch.catalogue import Check
 from dbwatch.model import Finding, Outcome, Reason, Status
+from dbwatch.report.baseline import Comparison
 from dbwatch.report.measures import main_column, value_text
 from dbwatch.report.paper import STYLES, Paper, aligned, plain
 from dbwatch.template import visible
@@ -25,9 +26,17 @@ _ITEM = _BODY + "  "
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What of a finding's name goes without saying: the one database we are connected to."""
+    """What of a finding's name goes without saying: the one database we are connected to; and what is known already."""
 
     database: str = ""
+    target: str = ""
+    comparison: Comparison | None = None
+
+    def news(self, check: Check, finding: Finding) -> str:
+        """`new` or `worse`; empty for what the baseline has, and without one."""
+        if self.comparison is None or not self.comparison.is_news(self.target, check.name, finding):
+            return ""
+        return str(self.comparison.of(self.target, check.name, finding))
 
 
 def headline(paper: Paper, status: Status, name: str, name_cells: int, text: Text, word: str | None = None) -> None:
@@ -44,6 +53,7 @@ def write_found(paper: Paper, check: Check, outcome: Outcome, name_cells: int, p
     said = plain(f"{check.summary}: {len(found)} found" if several else outcome.summary)
     if outcome.lifetime:
         said.append_text(plain(" (lifetime)", "dim"))
+    said.append_text(_known(check, found, place))
     headline(paper, outcome.status, check.name, name_cells, said)
     if not found:
         return
@@ -53,7 +63,7 @@ def write_found(paper: Paper, check: Check, outcome: Outcome, name_cells: int, p
         shown = found[:MOST_FINDINGS]
         common = _common_fix(shown, place)
         if several:
-            _write_messages(paper, shown, place, with_fix=common is None)
+            _write_messages(paper, check, shown, place, with_fix=common is None)
         else:
             _write_table(paper, check, shown, place, with_fix=common is None)
         if len(found) > len(shown):
@@ -97,10 +107,25 @@ def short_key(check: Check, finding: Finding, place: Place) -> str:
     return ".".join(parts) or finding.key
 
 
-def _write_messages(paper: Paper, found: Sequence[Finding], place: Place, *, with_fix: bool) -> None:
+def _known(check: Check, found: Sequence[Finding], place: Place) -> Text:
+    """`(new)`, `(1 new, 1 worse)` or `(unchanged)`, when there is a baseline."""
+    if place.comparison is None or not found:
+        return plain("")
+    news = [word for finding in found if (word := place.news(check, finding))]
+    if not news:
+        return plain(" (unchanged)", "dim")
+    if len(found) == 1:
+        return plain(f" ({news[0]})", "bold")
+    counts = [f"{news.count(word)} {word}" for word in dict.fromkeys(news)]
+    return plain(f" ({', '.join(counts)})", "bold")
+
+
+def _write_messages(paper: Paper, check: Check, found: Sequence[Finding], place: Place, *, with_fix: bool) -> None:
     mixed = len({finding.status for finding in found}) > 1
     for finding in found:
         lead = plain(_ITEM)
+        if word := place.news(check, finding):
+            lead.append_text(plain(f"{word} ", "bold"))
         if mixed:
             lead.append_text(plain(f"{finding.status:8} ", STYLES[finding.status]))
         paper.prose(lead, plain(finding.message))
@@ -113,13 +138,15 @@ def _write_table(paper: Paper, check: Check, found: Sequence[Finding], place: Pl
     mixed = len({finding.status for finding in found}) > 1
     column = main_column(check, found[0])
     rows: list[list[Text]] = []
-    for finding in found:
-        row = [plain(str(finding.status), STYLES[finding.status])] if mixed else []
+    news = [place.news(check, finding) for finding in found]
+    for finding, word in zip(found, news, strict=True):
+        row = [plain(word, "bold")] if any(news) else []
+        row += [plain(str(finding.status), STYLES[finding.status])] if mixed else []
         row.append(plain(short_key(check, finding, place)))
         if column is not None:
             row.append(plain(value_text(check, column, finding.values.get(column))))
         rows.append(row)
-    right = frozenset({int(mixed) + 1}) if column is not None else frozenset[int]()
+    right = frozenset({int(any(news)) + int(mixed) + 1}) if column is not None else frozenset[int]()
     lines = aligned(rows, right)
     cells = max(cell_len(line.plain) for line in lines)
     fixes = [_fix(finding, place) if with_fix else None for finding in found]

@@ -12,3 +12,6 @@ class Format(StrEnum):
     JSON = "json"
     PROMETHEUS = "prometheus"
     NAGIOS = "nagios"
+    JUNIT = "junit"
+    SARIF = "sarif"
+    MARKDOWN = "markdown"

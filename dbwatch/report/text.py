@@ -17,12 +17,14 @@ from dbwatch.catalogue import Check
 from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.model import Engine, Outcome, Status
 from dbwatch.report.advice import advice
+from dbwatch.report.baseline import Comparison, Novelty
 from dbwatch.report.document import worst_first
-from dbwatch.report.findings import Place, reason_text, words, write_found, write_unknown
+from dbwatch.report.findings import MOST_FINDINGS, Place, reason_text, words, write_found, write_unknown
 from dbwatch.report.paper import STYLES, Paper, plain
 from dbwatch.report.tables import write_rows
 from dbwatch.report.verdict import overall
 from dbwatch.store import TargetView
+from dbwatch.template import visible
 
 _FLAVOURS = {
     "postgresql": "PostgreSQL",
@@ -42,17 +44,20 @@ def render_text(
     color: bool | None = None,
     width: int | None = None,
     rows: bool = False,
+    comparison: Comparison | None = None,
 ) -> str:
     """The report for a person. `color` None: as stdout and NO_COLOR say; `width` None: stdout's, 0: endless."""
     paper = Paper(color=color, width=width)
     for view in sorted(views, key=lambda view: -view.status.severity):
-        _write_target(paper, view, rows=rows)
+        _write_target(paper, view, rows=rows, comparison=comparison)
         paper.blank()
     _write_total(paper, views, duration_seconds)
+    if comparison is not None:
+        _write_comparison(paper, comparison)
     return paper.content
 
 
-def _write_target(paper: Paper, view: TargetView, *, rows: bool) -> None:
+def _write_target(paper: Paper, view: TargetView, *, rows: bool, comparison: Comparison | None) -> None:
     _write_header(paper, view)
     pairs = worst_first(view.checks)
     if view.state.up is False:
@@ -69,7 +74,7 @@ def _write_target(paper: Paper, view: TargetView, *, rows: bool) -> None:
     titles = [check.name for check, _ in found]
     titles += [group[0][0].name if len(group) == 1 else f"{len(group)} checks" for group in unknown]
     cells = min(_LONGEST_NAME, max((len(title) for title in titles), default=0))
-    place = Place(view.state.facts.database if view.state.facts is not None else "")
+    place = Place(view.state.facts.database if view.state.facts is not None else "", view.target.name, comparison)
     for check, outcome in found:
         if outcome.status is Status.CRITICAL:
             write_found(paper, check, outcome, cells, place)
@@ -187,6 +192,18 @@ def _write_total(paper: Paper, views: Sequence[TargetView], duration_seconds: fl
     paper.prose(plain(""), Text(" · ").join(parts))
     if any(outcome.lifetime and outcome.status is not Status.OK for outcome in outcomes):
         paper.prose(plain(""), plain("lifetime: counters were read once and judged since they last started", "dim"))
+
+
+def _write_comparison(paper: Paper, comparison: Comparison) -> None:
+    """`baseline of 2026-01-31: 2 new, 0 worse, 5 unchanged, 1 fixed`, and what is fixed."""
+    counts = [f"{comparison.count(novelty)} {novelty}" for novelty in Novelty]
+    told = f"{', '.join(counts)}, {len(comparison.fixed)} fixed"
+    paper.prose(plain(""), plain(f"baseline of {comparison.recorded_at:%Y-%m-%d}: {told}"))
+    for known in comparison.fixed[:MOST_FINDINGS]:
+        key = "" if known.key == known.check else f" {visible(known.key)}"
+        paper.prose(plain("  "), plain(f"fixed  {known.target} {known.check}{key}", STYLES[Status.OK]))
+    if len(comparison.fixed) > MOST_FINDINGS:
+        paper.line(plain(f"  … {len(comparison.fixed) - MOST_FINDINGS} more: --format json shows all", "dim"))
 
 
 def _count(number: int, thing: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dbwatch.report import Format
 from tests.acceptance.command import PROGRAM, Answer, clean_environment, dbwatch
 from tests.conftest import FreshPostgres, FreshRedis, wanted_majors
 from tests.harness import promtool
@@ -221,7 +222,7 @@ def test_a_reader_who_leaves_early(url: str) -> None:
     assert done.returncode in (0, 3)
 
 
-@pytest.mark.parametrize("output_format", ["text", "json", "prometheus", "nagios"])
+@pytest.mark.parametrize("output_format", list(Format))
 def test_output(tmp_path: Path, url: str, output_format: str) -> None:
     place = tmp_path / "report"
     answer = dbwatch("check", url, "--format", output_format, "--output", place)

@@ -53,6 +53,19 @@ def clients_home() -> Path:
     return cache_dir() / "servers" / "postgresql-clients"
 
 
+def schema_path(name: str) -> Path:
+    """Where `install` puts a published schema, there or not."""
+    return cache_dir() / "schemas" / name
+
+
+def schema(name: str) -> Path:
+    """`schema_path`, or `MissingError`."""
+    path = schema_path(name)
+    if not path.exists():
+        raise MissingError("schemas", f"no {name} under {path.parent}")
+    return path
+
+
 def find_postgres(major: int) -> Path | None:
     """The folder with initdb and postgres of this major: the cache, then the wheel, then Debian's own packages."""
     candidates = [postgres_home(major) / "bin"]

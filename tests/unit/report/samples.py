@@ -187,6 +187,10 @@ def failed(
     )
 
 
+def timed_out(check: Check) -> Outcome:
+    return failed(check, Status.UNKNOWN, Reason.TIMEOUT, "no answer within 10 s at step query; the query was cancelled")
+
+
 def view(*pairs: tuple[Check, Outcome | None], target: Target = ORDERS, state: TargetState | None = None) -> TargetView:
     state = state or TargetState(up=True, facts=facts(target.engine))
     return TargetView(target, state, tuple(CheckView(check, outcome) for check, outcome in pairs))
@@ -244,12 +248,7 @@ def troubled() -> TargetView:
         ),
         (
             replace(CACHE_MISS, name="table_bloat"),
-            failed(
-                replace(CACHE_MISS, name="table_bloat"),
-                Status.UNKNOWN,
-                Reason.TIMEOUT,
-                "no answer within 10 s at step query; the query was cancelled",
-            ),
+            timed_out(replace(CACHE_MISS, name="table_bloat")),
         ),
         (SLOW_STATEMENT, no_extension()),
     )

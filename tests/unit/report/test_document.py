@@ -10,8 +10,9 @@ import pytest
 
 from dbwatch import __version__
 from dbwatch.model import Outcome, Reason, Status
-from dbwatch.report import Format, exit_code, overall, render
-from dbwatch.report.document import JsonValue, document, document_text
+from dbwatch.report import Format, Manner, exit_code, overall, render
+from dbwatch.report.document import document, document_text
+from dbwatch.report.scalars import JsonValue
 from dbwatch.store import TargetState, TargetView
 from tests.unit.report.samples import (
     CACHE_MISS,
@@ -236,7 +237,8 @@ def test_the_exit_code_is_the_worst_status(views: list[TargetView], status: Stat
 
 def test_every_format_ends_in_a_newline_and_names_the_target() -> None:
     views = [troubled(), unreachable(), healthy(target=CACHE_TARGET)]
-    for kind in (Format.TEXT, Format.JSON, Format.NAGIOS):
-        text = render(kind, views, started_at_seconds=STARTED, duration_seconds=1, color=False, width=0)
+    for kind in set(Format) - {Format.PROMETHEUS}:
+        manner = Manner(color=False, width=0)
+        text = render(kind, views, started_at_seconds=STARTED, duration_seconds=1, manner=manner)
         assert text.endswith("\n")
         assert re.search(r"\borders\b", text)

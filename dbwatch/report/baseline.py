@@ -1,0 +1,157 @@
+"""Owns the baseline of findings: recording what is known today, telling later what is new. Knows no report format.
+
+A finding is the same when target, check and key are. A check that could not look has fixed nothing, and neither has one
+that did not run or whose rows were cut off at its limit.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dbwatch import __version__
+from dbwatch.errors import ConfigError
+from dbwatch.model import Finding, Status
+from dbwatch.report.scalars import scalar_text
+from dbwatch.store import TargetView
+
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class Novelty(StrEnum):
+    """What a baseline says of a finding."""
+
+    NEW = "new"
+    WORSE = "worse"
+    UNCHANGED = "unchanged"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Known(_Strict):
+    """A finding of the day the baseline was recorded."""
+
+    target: str
+    check: str
+    key: str
+    status: Literal["warning", "critical"]
+
+
+class Unanswered(_Strict):
+    """A check that could not look on that day."""
+
+    target: str
+    check: str
+
+
+class Baseline(_Strict):
+    """The file."""
+
+    baseline_version: Literal[1] = 1
+    recorded_at: datetime.datetime
+    dbwatch_version: str
+    findings: list[Known] = Field(default_factory=list)
+    unknown: list[Unanswered] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """This run held against a baseline. `new_unknown` are checks that could look then and cannot now."""
+
+    recorded_at: datetime.datetime
+    marks: Mapping[tuple[str, str, str], Novelty]
+    fixed: tuple[Known, ...]
+    new_unknown: frozenset[tuple[str, str]]
+
+    def of(self, target: str, check: str, finding: Finding) -> Novelty:
+        return self.marks[target, check, scalar_text(finding.key)]
+
+    def is_news(self, target: str, check: str, finding: Finding) -> bool:
+        return self.of(target, check, finding) is not Novelty.UNCHANGED
+
+    def count(self, novelty: Novelty) -> int:
+        return sum(mark is novelty for mark in self.marks.values())
+
+
+def recorded(views: Sequence[TargetView], now: datetime.datetime) -> Baseline:
+    """What is known from `now` on, in a stable order, so that a repository shows what changed."""
+    found = sorted(_found(views), key=lambda known: (known.target, known.check, known.key))
+    unknown = sorted({(view.target.name, name) for view in views for name in _unknown(view)})
+    return Baseline(
+        recorded_at=now.replace(microsecond=0),
+        dbwatch_version=__version__,
+        findings=found,
+        unknown=[Unanswered(target=target, check=check) for target, check in unknown],
+    )
+
+
+def baseline_text(baseline: Baseline) -> str:
+    """The file."""
+    return json.dumps(baseline.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+def load_baseline(path: Path) -> Baseline:
+    """Raises ConfigError, naming the file and what is wrong with it."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError.of(str(path), "is too large for a baseline", hint="record it anew")
+        return Baseline.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError.of(str(path), f"cannot be read: {error.strerror}", hint="check its path and mode") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = f"{where}: {first['msg']}" if where else first["msg"]
+        hint = "delete it, and the next run records a new one"
+        raise ConfigError.of(str(path), f"is not a baseline: {what}", hint=hint) from None
+
+
+def compare(baseline: Baseline, views: Sequence[TargetView]) -> Comparison:
+    """What is new, worse or unchanged, and what is gone."""
+    before = {(known.target, known.check, known.key): known for known in baseline.findings}
+    marks: dict[tuple[str, str, str], Novelty] = {}
+    looked: set[tuple[str, str]] = set()
+    for view in views:
+        for check in view.checks:
+            outcome = check.outcome
+            if outcome is None or not outcome.answered:
+                continue
+            if not outcome.dropped_rows:
+                looked.add((view.target.name, check.check.name))
+            for finding in outcome.findings:
+                place = (view.target.name, check.check.name, scalar_text(finding.key))
+                marks[place] = _novelty(before.get(place), finding)
+    fixed = tuple(known for place, known in before.items() if place not in marks and place[:2] in looked)
+    unknown_before = {(each.target, each.check) for each in baseline.unknown}
+    unknown = {(view.target.name, name) for view in views for name in _unknown(view)}
+    return Comparison(baseline.recorded_at, marks, fixed, frozenset(unknown - unknown_before))
+
+
+def _novelty(known: Known | None, finding: Finding) -> Novelty:
+    if known is None:
+        return Novelty.NEW
+    return Novelty.WORSE if finding.status.severity > Status(known.status).severity else Novelty.UNCHANGED
+
+
+def _found(views: Sequence[TargetView]) -> Iterator[Known]:
+    for view in views:
+        for check in view.checks:
+            for finding in check.outcome.findings if check.outcome is not None else ():
+                status: Literal["warning", "critical"] = "critical" if finding.status is Status.CRITICAL else "warning"
+                key = scalar_text(finding.key)
+                yield Known(target=view.target.name, check=check.check.name, key=key, status=status)
+
+
+def _unknown(view: TargetView) -> Iterator[str]:
+    for check in view.checks:
+        if check.outcome is not None and check.outcome.status is Status.UNKNOWN:
+            yield check.check.name
