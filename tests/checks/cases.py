@@ -70,7 +70,7 @@ class SessionStep(Strict):
     """A session that stays open during the check.
 
     Its last statement has to wait for a lock (`blocks`), still run (`runs`), or fail (`fails`); `replication` opens a
-    replication connection instead, whose one command is sent and its answer never read.
+    replication connection instead, whose last command is sent and its answer never read.
     """
 
     name: str

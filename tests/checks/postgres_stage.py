@@ -121,7 +121,11 @@ class Stage:
         pgconn = psycopg.pq.PGconn.connect(self.checked.url(step.user, **params).encode())
         try:
             assert pgconn.status == psycopg.pq.ConnStatus.OK, pgconn.get_error_message()
-            (command,) = step.sql
+            position = "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end"
+            ((lsn,),) = self.checked.sql(f"select ({position})::text")
+            *answered, command = [text.replace("{lsn}", lsn) for text in step.sql]
+            for text in answered:
+                assert not pgconn.exec_(text.encode()).error_message, text
             pgconn.send_query(command.encode())
             yield
         finally:

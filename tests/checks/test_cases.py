@@ -65,7 +65,7 @@ class _Servers:
 
     def pair(self, major: int) -> tuple[Postgres, Postgres]:
         if major not in self._pairs:
-            settings = {"wal_retrieve_retry_interval": "100ms"}
+            settings = {"wal_retrieve_retry_interval": "100ms", "wal_level": "logical"}
             primary = self._running.enter_context(Postgres(major, settings=settings, name=f"pair{major}"))
             self._pairs[major] = (primary, primary.standby())
         return self._pairs[major]
