@@ -11,6 +11,7 @@ from typing import Final
 from dbwatch.catalogue import Catalogue
 from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.render.alerts import alert_files
+from dbwatch.render.coverage import coverage_page
 from dbwatch.render.dashboards import dashboard_files
 from dbwatch.render.explain import explain, explain_text
 from dbwatch.render.index import index_pages
@@ -36,6 +37,7 @@ GENERATED: Final = (
     "dashboards/*.json",
     "docs/checks/*.md",
     "docs/checks/*/*.md",
+    "docs/coverage.md",
     "docs/metrics.md",
 )
 """What `render_all` may return; a file that fits and is not returned is a leftover of an older catalogue."""
@@ -54,5 +56,6 @@ def render_all(catalogue: Catalogue, *, runbook_base: str = RUNBOOK_BASE) -> Map
         *dashboard_files(catalogue),
         *check_pages(catalogue),
         *index_pages(catalogue),
+        coverage_page(catalogue),
     ]
     return dict(sorted(files))

@@ -127,7 +127,8 @@ class PostgresSession:
         with guarded(connection, deadline, self._at, with_position=self._cluster is not None) as transaction:
             self._tell_position(transaction)
             self._follow_role(check, transaction)
-            rows = self._rows(check, facts, transaction)
+            # The facts may be minutes old; the role must not be.
+            rows = self._rows(check, replace(facts, role=self.facts.role), transaction)
             read_at = time.monotonic()
         return Measurement(tuple(rows), transaction.database_seconds, read_at, transaction.truncated)
 

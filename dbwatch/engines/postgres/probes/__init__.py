@@ -10,13 +10,29 @@ from collections.abc import Mapping
 from dbwatch.engines.postgres.probe import Probe
 from dbwatch.engines.postgres.probes.backup import backup_stale
 from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat
+from dbwatch.engines.postgres.probes.clock import clock_skewed
+from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
+from dbwatch.engines.postgres.probes.memory_settings import memory_setting
+from dbwatch.engines.postgres.probes.settings import setting_changed, standby_setting_lower
+from dbwatch.engines.postgres.probes.split_brain import split_brain
 from dbwatch.engines.postgres.probes.statements import slow_statement
 from dbwatch.engines.postgres.probes.unused import unused_index
+from dbwatch.engines.postgres.probes.versions import version_outdated, version_unsupported
 
 PROBES: Mapping[str, Probe] = {
     "backup_stale": backup_stale,
+    "clock_skewed": clock_skewed,
+    "cluster_replaced": cluster_replaced,
     "index_bloat": index_bloat,
+    "memory_setting": memory_setting,
+    "role_changed": role_changed,
+    "server_restarted": server_restarted,
+    "setting_changed": setting_changed,
     "slow_statement": slow_statement,
+    "split_brain": split_brain,
+    "standby_setting_lower": standby_setting_lower,
     "table_bloat": table_bloat,
     "unused_index": unused_index,
+    "version_outdated": version_outdated,
+    "version_unsupported": version_unsupported,
 }

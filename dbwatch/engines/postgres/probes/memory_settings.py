@@ -1,0 +1,109 @@
+"""Owns working out how much memory the settings let a server take, and how much its machine has. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbwatch.engines.postgres.machine import Backend, UnknownMachineError, local_memory_bytes
+from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.rows import number, whole
+from dbwatch.errors import Skipped
+from dbwatch.model import RawRow, Reason
+
+_MOST_FOR_ONE_VACUUM = 2.0**30
+"""Before version 17 a vacuum used no more for the rows it remembers, whatever it was given."""
+
+_SQL = """
+-- Needs no privilege. All in bytes; autovacuum_work_mem is -1 when maintenance_work_mem holds for it.
+select
+  pg_catalog.pg_backend_pid() as pid,
+  pg_catalog.inet_client_port() as client_port,
+  session_user::text as session_name,
+  pg_catalog.current_database()::text as database,
+  pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers'))::float8 as shared_buffers,
+  pg_catalog.pg_size_bytes(w.reset_val || w.unit)::float8 as work_mem,
+  pg_catalog.pg_size_bytes(m.reset_val || m.unit)::float8 as maintenance_work_mem,
+  case
+    when a.setting <> '-1' then pg_catalog.pg_size_bytes(a.setting || a.unit)::float8
+    else pg_catalog.pg_size_bytes(m.reset_val || m.unit)::float8
+  end as autovacuum_work_mem,
+  pg_catalog.pg_size_bytes(pg_catalog.current_setting('effective_cache_size'))::float8 as effective_cache_size,
+  pg_catalog.current_setting('max_connections')::float8 as connections,
+  pg_catalog.current_setting('autovacuum_max_workers')::float8 as workers
+from pg_catalog.pg_settings as w
+cross join pg_catalog.pg_settings as m
+cross join pg_catalog.pg_settings as a
+where w.name = 'work_mem'
+  and m.name = 'maintenance_work_mem'
+  and a.name = 'autovacuum_work_mem'
+"""
+
+
+def memory_setting(context: ProbeContext) -> Sequence[RawRow]:
+    """A row for each of four settings: how many bytes it stands for in all, and the memory there is."""
+    found = context.fetch(_SQL, limit=1)[0]
+    memory = context.target.machine.memory_bytes or _local(found)
+    shared, work = number(found["shared_buffers"]) or 0.0, number(found["work_mem"]) or 0.0
+    connections, workers = number(found["connections"]) or 0.0, number(found["workers"]) or 0.0
+    vacuum = number(found["autovacuum_work_mem"]) or 0.0
+    if context.facts.version < (17,):
+        vacuum = min(vacuum, _MOST_FOR_ONE_VACUUM)
+    cache = number(found["effective_cache_size"]) or 0.0
+    amounts = (
+        ("shared_buffers", shared, 1.0, shared),
+        ("work_mem", work * connections, connections, work),
+        ("autovacuum_work_mem", vacuum * workers, workers, vacuum),
+        ("effective_cache_size", cache, 1.0, cache),
+    )
+    return tuple(
+        {
+            "setting": name,
+            "total_bytes": total,
+            "each_bytes": each,
+            "times": times,
+            "memory_bytes": memory,
+            "shared_bytes": shared,
+            "told": _told(name, total, memory),
+            "remedy": _remedy(name, memory),
+        }
+        for name, total, times, each in amounts
+    )
+
+
+def _local(found: RawRow) -> float:
+    """The memory of this machine when the server runs here, else Skipped with what would tell it."""
+    pid = whole(found["pid"])
+    backend = Backend(pid or 0, str(found["session_name"]), str(found["database"]), whole(found["client_port"]))
+    try:
+        return local_memory_bytes(backend)
+    except UnknownMachineError as error:
+        raise Skipped(Reason.PLATFORM, f"{error}; give `machine: memory:` of the target in the configuration") from None
+
+
+def _told(name: str, total: float, memory: float) -> str:
+    """What such an amount means, when it is out of proportion."""
+    match name:
+        case "shared_buffers" if total > memory / 4:
+            return "which leaves little for sessions and for the cache of the file system"
+        case "shared_buffers":
+            return "so most of what the applications read again is not kept"
+        case "work_mem":
+            return "more than there is beside shared_buffers if every connection sorts at once"
+        case "autovacuum_work_mem":
+            return "if every autovacuum worker uses its share"
+        case _ if total > memory:
+            return "more than the machine can cache, so the planner takes index scans for cheaper than they are"
+        case _:
+            return "less than shared_buffers alone, so the planner takes index scans for dearer than they are"
+
+
+def _remedy(name: str, memory: float) -> str | None:
+    """A value that suits a machine of this size, where one can be named without knowing the queries."""
+    mebibytes = int(memory // 2**20)
+    match name:
+        case "shared_buffers":
+            return f"ALTER SYSTEM SET shared_buffers = '{mebibytes // 4}MB';  -- takes effect with the next restart"
+        case "effective_cache_size":
+            return f"ALTER SYSTEM SET effective_cache_size = '{mebibytes * 3 // 4}MB'; SELECT pg_reload_conf();"
+        case _:
+            return None
