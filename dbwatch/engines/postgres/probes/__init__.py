@@ -13,9 +13,13 @@ from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat
 from dbwatch.engines.postgres.probes.clock import clock_skewed
 from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
 from dbwatch.engines.postgres.probes.memory_settings import memory_setting
+from dbwatch.engines.postgres.probes.replicas import replica_missing, synchronous_standby_missing
+from dbwatch.engines.postgres.probes.replication import replica_lag, replication_lag
 from dbwatch.engines.postgres.probes.settings import setting_changed, standby_setting_lower
+from dbwatch.engines.postgres.probes.slots import replication_slot, replication_slot_inactive
 from dbwatch.engines.postgres.probes.split_brain import split_brain
 from dbwatch.engines.postgres.probes.statements import slow_statement
+from dbwatch.engines.postgres.probes.subscriptions import subscription_broken, subscription_table_stuck
 from dbwatch.engines.postgres.probes.unused import unused_index
 from dbwatch.engines.postgres.probes.versions import version_outdated, version_unsupported
 
@@ -25,12 +29,20 @@ PROBES: Mapping[str, Probe] = {
     "cluster_replaced": cluster_replaced,
     "index_bloat": index_bloat,
     "memory_setting": memory_setting,
+    "replica_lag": replica_lag,
+    "replica_missing": replica_missing,
+    "replication_lag": replication_lag,
+    "replication_slot": replication_slot,
+    "replication_slot_inactive": replication_slot_inactive,
     "role_changed": role_changed,
     "server_restarted": server_restarted,
     "setting_changed": setting_changed,
     "slow_statement": slow_statement,
     "split_brain": split_brain,
     "standby_setting_lower": standby_setting_lower,
+    "subscription_broken": subscription_broken,
+    "subscription_table_stuck": subscription_table_stuck,
+    "synchronous_standby_missing": synchronous_standby_missing,
     "table_bloat": table_bloat,
     "unused_index": unused_index,
     "version_outdated": version_outdated,
