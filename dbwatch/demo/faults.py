@@ -47,6 +47,7 @@ targets:
       blocked_session: {{warning: "longest_wait_seconds > 1s"}}
       slow_statement: {{warning: "mean_seconds > 200ms"}}
       cache_hit_ratio: {{warning: "hit_ratio < 90% and reads_rate > 100"}}
+      archiver_failing: {{critical: "waiting_seconds > 1h"}}
   - name: cache
     engine: redis
     url: "unix://{socket}"
@@ -64,7 +65,7 @@ PLANTED: Final = {
         "index_bloat",
         "slow_statement",
         "cache_hit_ratio",
-        "backup_stale",
+        "archiver_failing",
     ),
     "cache": ("redis_memory_pressure", "redis_hit_ratio", "redis_persistence_failing"),
 }

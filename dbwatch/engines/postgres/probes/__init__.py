@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbwatch.engines.postgres.probe import Probe
+from dbwatch.engines.postgres.probes.archiver import archiver_failing
 from dbwatch.engines.postgres.probes.backup import backup_stale
 from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat
+from dbwatch.engines.postgres.probes.checkpoints import checkpoints_forced
 from dbwatch.engines.postgres.probes.clock import clock_skewed
+from dbwatch.engines.postgres.probes.corruption import corrupt_index, corrupt_table
 from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
 from dbwatch.engines.postgres.probes.memory_settings import memory_setting
 from dbwatch.engines.postgres.probes.replicas import replica_missing, synchronous_standby_missing
@@ -22,11 +25,17 @@ from dbwatch.engines.postgres.probes.statements import slow_statement
 from dbwatch.engines.postgres.probes.subscriptions import subscription_broken, subscription_table_stuck
 from dbwatch.engines.postgres.probes.unused import unused_index
 from dbwatch.engines.postgres.probes.versions import version_outdated, version_unsupported
+from dbwatch.engines.postgres.probes.wal import wal_rate_high
+from dbwatch.engines.postgres.probes.wal_directory import wal_directory_large
 
 PROBES: Mapping[str, Probe] = {
+    "archiver_failing": archiver_failing,
     "backup_stale": backup_stale,
     "clock_skewed": clock_skewed,
+    "checkpoints_forced": checkpoints_forced,
     "cluster_replaced": cluster_replaced,
+    "corrupt_index": corrupt_index,
+    "corrupt_table": corrupt_table,
     "index_bloat": index_bloat,
     "memory_setting": memory_setting,
     "replica_lag": replica_lag,
@@ -47,4 +56,6 @@ PROBES: Mapping[str, Probe] = {
     "unused_index": unused_index,
     "version_outdated": version_outdated,
     "version_unsupported": version_unsupported,
+    "wal_directory_large": wal_directory_large,
+    "wal_rate_high": wal_rate_high,
 }
