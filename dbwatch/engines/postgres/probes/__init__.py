@@ -16,8 +16,10 @@ from dbwatch.engines.postgres.probes.clock import clock_skewed
 from dbwatch.engines.postgres.probes.corruption import corrupt_index, corrupt_table
 from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
 from dbwatch.engines.postgres.probes.memory_settings import memory_setting
+from dbwatch.engines.postgres.probes.redundancy import duplicate_index, redundant_index
 from dbwatch.engines.postgres.probes.replicas import replica_missing, synchronous_standby_missing
 from dbwatch.engines.postgres.probes.replication import replica_lag, replication_lag
+from dbwatch.engines.postgres.probes.selectivity import low_selectivity_index
 from dbwatch.engines.postgres.probes.settings import setting_changed, standby_setting_lower
 from dbwatch.engines.postgres.probes.slots import replication_slot, replication_slot_inactive
 from dbwatch.engines.postgres.probes.split_brain import split_brain
@@ -36,8 +38,11 @@ PROBES: Mapping[str, Probe] = {
     "cluster_replaced": cluster_replaced,
     "corrupt_index": corrupt_index,
     "corrupt_table": corrupt_table,
+    "duplicate_index": duplicate_index,
     "index_bloat": index_bloat,
+    "low_selectivity_index": low_selectivity_index,
     "memory_setting": memory_setting,
+    "redundant_index": redundant_index,
     "replica_lag": replica_lag,
     "replica_missing": replica_missing,
     "replication_lag": replication_lag,
