@@ -14,6 +14,7 @@ from tests.harness.waiting import eventually
 from tests.postgres.bloat import lab
 from tests.postgres.bloat.index_shapes import INDEX_SHAPES
 from tests.postgres.bloat.table_shapes import TABLE_SHAPES
+from tests.postgres.bloat.toast_shapes import TOAST_SHAPES
 
 # Not synchronous_commit=off: VACUUM may not call a page all-visible before its commits are flushed.
 QUIET = {
@@ -33,8 +34,9 @@ def laboratory(request: pytest.FixtureRequest) -> Iterator[lab.Findings]:
         reading = ("pg_monitor", "pg_read_all_data") if server.major >= 14 else ("pg_monitor",)
         server.create_monitor_role(lab.READER, grants=reading)
         database = server.create_database("lab")
+        server.sql("create domain a_domain as int4; create type a_mood as enum ('sad', 'ok', 'happy')", dbname=database)
         connect = partial(server.connect, dbname=database)
-        for shapes in (TABLE_SHAPES, INDEX_SHAPES):
+        for shapes in (TABLE_SHAPES, TOAST_SHAPES, INDEX_SHAPES):
             lab.build(connect, server.major, shapes)
         last = INDEX_SHAPES[-1]
         eventually(

@@ -20,6 +20,7 @@ from dbwatch.engines.postgres.bloat import (
     TableBloat,
     estimate_indexes,
     estimate_tables,
+    estimate_toast,
 )
 from tests.harness.waiting import eventually
 from tests.postgres.bloat.index_shapes import IndexShape
@@ -108,14 +109,19 @@ def table_truths(connect: Connect) -> dict[str, Truth]:
     return _truths(connect, "c.relkind in ('r', 'm') and c.relname like 't %'", "vacuum full {}")
 
 
+def toast_truths(connect: Connect) -> dict[str, Truth]:
+    """VACUUM FULL every table of the laboratory that is there for its TOAST relation, and tell of that one."""
+    return _truths(connect, "c.relkind = 'r' and c.relname like 'x %'", "vacuum full {}", size_of="c.reltoastrelid")
+
+
 def index_truths(connect: Connect) -> dict[str, Truth]:
     """REINDEX every index of the laboratory."""
     return _truths(connect, "c.relkind = 'i' and c.relname like 'i %'", "reindex index {}")
 
 
-def _truths(connect: Connect, which: str, rewrite: str) -> dict[str, Truth]:
+def _truths(connect: Connect, which: str, rewrite: str, size_of: str = "c.oid") -> dict[str, Truth]:
     sizes = (
-        "select c.relname, pg_relation_size(c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+        f"select c.relname, pg_relation_size({size_of}) from pg_class c join pg_namespace n on n.oid = c.relnamespace "
         f"where {which} and n.nspname !~ '^pg_|^information_schema$'"
     )
     with connect() as session:
@@ -137,8 +143,10 @@ class Findings:
     major: int
     tables: Mapping[str, Mapping[str, TableBloat]]
     indexes: Mapping[str, Mapping[str, IndexBloat]]
+    toast: Mapping[str, Mapping[str, TableBloat]]
     table_truth: Mapping[str, Truth]
     index_truth: Mapping[str, Truth]
+    toast_truth: Mapping[str, Truth]
 
 
 EXTENSIONS = {
@@ -155,6 +163,7 @@ def explore(connect: Connect, major: int) -> Findings:
     """Ask every tier as both roles, then rewrite everything for the truth."""
     tables: dict[str, dict[str, TableBloat]] = {}
     indexes: dict[str, dict[str, IndexBloat]] = {}
+    toast: dict[str, dict[str, TableBloat]] = {"plain": _by_name(connect, READER, estimate_toast)}
     for role in (MONITOR, READER):
         tables[f"plain {role}"] = _by_name(connect, role, estimate_tables)
         indexes[f"plain {role}"] = _by_name(connect, role, estimate_indexes)
@@ -167,12 +176,13 @@ def explore(connect: Connect, major: int) -> Findings:
                 run(session, f'create extension {extension} schema "{SCHEMA}"')
         for role in (MONITOR, READER):
             tables[f"{tier} {role}"] = _by_name(connect, role, estimate_tables)
+        toast[tier] = _by_name(connect, MONITOR, estimate_toast)
         with connect() as session:
             for extension in extensions:
                 run(session, f"drop extension {extension}")
     # Indexes first: VACUUM FULL builds them anew.
     index_truth = index_truths(connect)
-    return Findings(major, tables, indexes, table_truths(connect), index_truth)
+    return Findings(major, tables, indexes, toast, table_truths(connect), index_truth, toast_truths(connect))
 
 
 def _by_name(connect: Connect, role: str, estimate: Callable[..., list[Found]]) -> dict[str, Found]:

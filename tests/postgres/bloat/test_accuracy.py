@@ -9,9 +9,14 @@ import pytest
 from dbwatch.engines.postgres.bloat import IndexBloat, Method, TableBloat, Withheld
 from tests.postgres.bloat.index_shapes import INDEX_SHAPES, IndexShape
 from tests.postgres.bloat.lab import MONITOR, READER, Estimate, Findings, Truth, report
+from tests.postgres.bloat.published import INDEXES, TABLES, Study, comparison, mean_error
 from tests.postgres.bloat.table_shapes import TABLE_SHAPES, TableShape
+from tests.postgres.bloat.toast_shapes import TOAST_SHAPES
 
 MEAN_POINTS = 1.5
+PROMISED_POINTS = 2.0
+"""Over every shape that has an answer, the lower end of a range being one."""
+LEAST_SHAPES = 25
 WORST_POINTS = 7.0
 ALARM = 0.30
 TABLE_TIERS = (
@@ -50,18 +55,19 @@ def everything(findings: Findings) -> Iterator[tuple[str, Mapping[str, Estimate]
     yield from findings.indexes.items()
 
 
-def assert_accurate(found: Mapping[str, float]) -> None:
+def assert_accurate(found: Mapping[str, float], let_off: Iterable[str] = ()) -> None:
     assert found
     assert sum(map(abs, found.values())) / len(found) <= MEAN_POINTS
     far = {name: round(error, 1) for name, error in found.items() if abs(error) > WORST_POINTS}
-    assert not far
+    assert not set(far) - set(let_off), far
 
 
 @pytest.mark.parametrize("tier", TABLE_TIERS)
 def test_tables_are_estimated_within_the_promise(laboratory: Findings, tier: str) -> None:
     estimates = laboratory.tables[tier]
     print(report(f"PostgreSQL {laboratory.major}, tables, {tier}", estimates, laboratory.table_truth))
-    assert_accurate(errors(estimates, laboratory.table_truth, (one.name for one in tables(laboratory))))
+    blind = [one.name for one in tables(laboratory) if one.far] if tier.endswith(MONITOR) else []
+    assert_accurate(errors(estimates, laboratory.table_truth, (one.name for one in tables(laboratory))), blind)
 
 
 def test_partitions_and_heirs_are_estimated(laboratory: Findings) -> None:
@@ -167,3 +173,40 @@ def test_statistics_of_column_sets_settle_dependent_columns(laboratory: Findings
     settled = laboratory.indexes["owner"][name]
     assert settled.bloat_ratio_high is None
     assert settled.bloat_ratio == pytest.approx(laboratory.index_truth[name].ratio, abs=0.07)
+
+
+@pytest.mark.parametrize("tier", ["free space map", "both"])
+def test_toast_relations_are_estimated_within_the_promise(laboratory: Findings, tier: str) -> None:
+    estimates = laboratory.toast[tier]
+    print(report(f"PostgreSQL {laboratory.major}, TOAST, {tier}", estimates, laboratory.toast_truth))
+    names = [one.name for one in TOAST_SHAPES]
+    found = errors(estimates, laboratory.toast_truth, names)
+    assert set(found) == set(names)
+    assert_accurate(found, (one.name for one in TOAST_SHAPES if one.far))
+    assert not {one.name for one in TOAST_SHAPES if one.untouched and (estimates[one.name].bloat_ratio or 0) >= ALARM}
+
+
+def test_without_an_extension_nothing_is_said_of_toast(laboratory: Findings) -> None:
+    for tier in ("plain", "pgstattuple"):
+        found = laboratory.toast[tier]
+        assert set(found) >= {one.name for one in TOAST_SHAPES}
+        assert {one.withheld for one in found.values()} == {Withheld.EXTENSION}
+
+
+@pytest.mark.parametrize("kind", ["tables", "indexes"])
+def test_the_promise_holds_over_all_shapes_and_beats_what_is_published(laboratory: Findings, kind: str) -> None:
+    """Printed with `-rP`: our errors beside those that public estimators are known for."""
+    study: Study
+    estimates: Mapping[str, Estimate]
+    if kind == "tables":
+        study, estimates, truths = TABLES, laboratory.tables[f"plain {READER}"], laboratory.table_truth
+        names = [one.name for one in tables(laboratory)]
+    else:
+        study, estimates, truths = INDEXES, laboratory.indexes[f"plain {READER}"], laboratory.index_truth
+        names = [one.name for one in indexes(laboratory) if one.listed]
+    print(f"PostgreSQL {laboratory.major}, {kind}\n{comparison(study, estimates, truths)}")
+    answered = [name for name in names if estimates[name].bloat_ratio is not None]
+    assert len(names) >= len(answered) >= LEAST_SHAPES
+    found = mean_error(names, estimates, truths)
+    assert found <= PROMISED_POINTS
+    assert found < min(study.mean)

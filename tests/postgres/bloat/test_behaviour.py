@@ -19,7 +19,8 @@ from dbwatch.engines.postgres.bloat import (
     Withheld,
     estimate_indexes,
     estimate_tables,
-    tables,
+    estimate_toast,
+    measuring,
 )
 from tests.harness.postgres import Postgres
 from tests.harness.waiting import eventually
@@ -191,8 +192,8 @@ def test_large_maps_are_sampled(place: partial[lab.Connection], monkeypatch: pyt
         lab.run(session, "vacuum (analyze) orders")
     with asking(place, lab.MONITOR) as ask:
         whole, _ = ask()
-        monkeypatch.setattr(tables, "FSM_PAGES", 50)
-        monkeypatch.setattr(tables, "FSM_PAGES_PER_TABLE", 50)
+        monkeypatch.setattr(measuring, "FSM_PAGES", 50)
+        monkeypatch.setattr(measuring, "FSM_PAGES_PER_HEAP", 50)
         sampled, _ = ask()
     assert whole.method is sampled.method is Method.FREE_SPACE_MAP
     assert sampled.bloat_ratio == pytest.approx(whole.bloat_ratio, abs=0.02)
@@ -201,7 +202,7 @@ def test_large_maps_are_sampled(place: partial[lab.Connection], monkeypatch: pyt
 def test_heap_pages_beyond_the_budget_are_not_read(
     place: partial[lab.Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "HEAP_PAGES", 100)
+    monkeypatch.setattr(measuring, "HEAP_PAGES", 100)
     with place() as session:
         lab.run(session, "create extension pgstattuple")
     with asking(place, lab.MONITOR) as ask:
@@ -250,3 +251,64 @@ def test_a_standby_without_counters_still_answers(newest_pg: Postgres, fresh_pos
     assert table.bloat_ratio == pytest.approx(0.5, abs=0.03)
     assert index.bloat_ratio == pytest.approx(0.5, abs=0.03)
     assert (table.confidence, index.confidence) == (Confidence.LOW, Confidence.LOW)
+
+
+def test_pages_read_stay_inside_the_budget(place: partial[lab.Connection], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "FSM_PAGES", 40)
+    monkeypatch.setattr(measuring, "FSM_PAGES_PER_HEAP", 40)
+    monkeypatch.setattr(measuring, "HEAP_PAGES", 100)
+    with place() as session:
+        for extension in ("pg_freespacemap", "pg_visibility", "pgstattuple"):
+            lab.run(session, f"create extension {extension}")
+        lab.run(session, "update orders set note = note || 'x'")  # as large as all of the budgets, and not all-visible
+    bounded = _blocks_read(place)
+    assert 0 < bounded <= 2 * 40, "an entry of the free space map is one access, and none was to the heap"
+    monkeypatch.setattr(measuring, "HEAP_PAGES", 100_000)
+    assert _blocks_read(place) > 800, "this is how the counters show it"
+
+
+def _blocks_read(place: partial[lab.Connection]) -> int:
+    """Blocks of `orders` that one look of the estimators fetched, by the server's own count."""
+
+    def fetched() -> int:
+        asked = "select pg_stat_get_blocks_fetched('orders'::regclass)"
+        with place() as session:
+            return int(session.execute(asked).fetchall()[0][0])
+
+    with place() as session:
+        # A session hands its counters in when it ends.
+        eventually(
+            lambda: session.execute(
+                "select count(*) = 1 from pg_stat_activity where datname = current_database()"
+            ).fetchall()[0][0],
+            what="all others are gone",
+        )
+    before = fetched()
+    with asking(place, lab.MONITOR) as ask:
+        ask()
+    eventually(lambda: fetched() > before, what="the counters of the look arrive")
+    return fetched() - before
+
+
+def test_a_toast_relation_goes_by_the_name_of_its_table(place: partial[lab.Connection]) -> None:
+    with place() as session:
+        lab.run(session, "create extension pg_freespacemap; alter table orders alter note set storage external")
+        lab.run(session, "insert into orders select g, repeat('x', 8100) from generate_series(1, 300) as g")
+    with place() as session:
+        lab.run(session, "vacuum orders")
+        lab.run(session, "delete from orders where length(note) > 8000 and id % 2 = 0")
+    with place() as session:
+        lab.run(session, "vacuum orders")
+    with place(user=lab.MONITOR) as session, place() as other:
+        known = lab.facts(session)
+
+        def ask() -> TableBloat:
+            with lab.guarded(session) as fetch:
+                (toast,) = estimate_toast(fetch, known)
+                return toast
+
+        found = ask()
+        assert (found.schema, found.relation, found.method) == ("public", "orders", Method.FREE_SPACE_MAP)
+        assert found.bloat_ratio == pytest.approx(0.5, abs=0.03)
+        lab.run(other, "begin; lock table orders in access exclusive mode")
+        assert ask().withheld is Withheld.LOCKED

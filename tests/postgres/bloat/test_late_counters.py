@@ -39,10 +39,10 @@ class Story:
     """Rows died after the VACUUM, which late counters cannot prove: the answer is the lower end."""
 
     @property
-    def counts(self) -> tuple[int, int]:
-        """How often VACUUM and ANALYZE were run."""
+    def counts(self) -> tuple[int, int, bool, bool]:
+        """How often VACUUM and ANALYZE were run, and whether rows were deleted and updated."""
         done = " ".join(statement for session in self.sessions for statement in session)
-        return done.count("vacuum"), done.count("analyze")
+        return done.count("vacuum"), done.count("analyze"), "delete" in done, "update" in done
 
 
 STORIES = {
@@ -94,6 +94,7 @@ def _is_right(found: TableBloat | IndexBloat, truth: float, at_most: bool) -> No
 def _counted(pg: Postgres, database: str, told: Story) -> bool:
     asked = """
         select n_tup_ins >= 60000 and vacuum_count >= %s and analyze_count >= %s
+          and (n_tup_del > 0) = %s and (n_tup_upd > 0) = %s
         from pg_stat_user_tables
     """
     return pg.sql(asked, list(told.counts), dbname=database) == [(True,)]

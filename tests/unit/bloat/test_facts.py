@@ -16,6 +16,7 @@ INT4: dict[str, object] = {
     "not_null": True,
     "dropped": False,
     "virtual": False,
+    "default_not_stored": False,
     "visible": True,
     "has_statistics": False,
     "has_inherited": False,
@@ -60,6 +61,15 @@ def test_a_missing_statistic_has_the_reason_that_has_to_be_dealt_with_first() ->
 def test_dropped_and_virtual_columns_are_stored_as_null() -> None:
     for gone in ("dropped", "virtual"):
         assert shape_of(INT4, {**TEXT, "has_statistics": False, "visible": False, gone: True}) is None
+
+
+def test_a_rewrite_changes_rows_that_hold_dropped_or_lack_added_columns() -> None:
+    def differs(column: dict[str, object]) -> bool:
+        return row_shape([INT4, column], rows_hidden=False, never_analyzed=False).differs_stored
+
+    assert not differs(INT4)
+    assert differs({**INT4, "dropped": True})
+    assert differs({**INT4, "default_not_stored": True})
 
 
 def test_sampled_lengths_become_stored_sizes() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dbwatch.engines.postgres.bloat.heap import (
     FreeSpace,
     Page,
+    bloat_by_natural_rest,
     bloat_by_rows,
     bloat_by_slots,
     item_from_use,
@@ -90,3 +91,16 @@ def test_shares_stay_between_nothing_and_all(
         bloat_by_slots(FreeSpace(tuple(free)), dead, pages, item, page),
     ):
         assert 0.0 <= share.dead <= share.bloat <= 1.0
+
+
+def test_pages_without_room_for_a_whole_chunk_show_what_a_full_one_leaves_over() -> None:
+    """Three chunks of 2036 bytes and three of 148 a page leave 1616: the fourth whole one does not fit."""
+    full, lacking_one_pair = 1616, 3776
+    untouched = FreeSpace(((full, 100),))
+    assert bloat_by_natural_rest(untouched, 600, 0, 100, 2030, PAGE).bloat == pytest.approx(0.0, abs=0.01)
+    thinned = FreeSpace(((full, 50), (lacking_one_pair, 50)))
+    assert bloat_by_natural_rest(thinned, 500, 0, 100, 2030, PAGE).bloat == pytest.approx(1 / 6, abs=0.01)
+    waiting = bloat_by_natural_rest(untouched, 300, 300, 100, 2030, PAGE)
+    assert waiting.bloat == pytest.approx(0.5, abs=0.01)
+    assert waiting.dead == pytest.approx(0.5, abs=0.01)
+    assert bloat_by_natural_rest(FreeSpace(()), 600, 0, 100, 2030, PAGE).bloat == 0.0

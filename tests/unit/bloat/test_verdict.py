@@ -167,3 +167,15 @@ def test_the_answer_covers_rows_that_died_right_after_a_vacuum() -> None:
 def test_a_table_that_grew_since_is_no_case_of_late_counters() -> None:
     late = changed(KNOWN, pages=1100, modified=100_000, counted_seconds=2.0, analyzed_last=True)
     assert judge(late).withheld is Withheld.STALE_STATISTICS
+
+
+def test_where_a_rewrite_changes_the_rows_their_new_size_decides() -> None:
+    dropped = RowShape(Item(18.0, exact=True), is_fixed=True, differs_stored=True)
+    mapped = replace(KNOWN, shape=dropped, free=FreeSpace(((0, 1000),)))
+    verdict = judge(mapped)
+    assert (verdict.high, verdict.method) == (None, Method.FIXED_WIDTH)
+    assert verdict.ratio == pytest.approx(0.5, abs=0.01)
+    blind = judge(replace(mapped, shape=RowShape(None, Withheld.PRIVILEGE, differs_stored=True)))
+    assert (blind.method, blind.confidence) == (Method.FREE_SPACE_MAP, Confidence.LOW)
+    seen = Approximation(scanned_ratio=1.0, live=226_000, dead=0, free_bytes=0)
+    assert judge(replace(mapped, approximation=seen)).ratio == pytest.approx(0.5, abs=0.01)

@@ -14,6 +14,7 @@ from dbwatch.engines.postgres.bloat.model import (
     Withheld,
 )
 from dbwatch.engines.postgres.bloat.tables import estimate_tables
+from dbwatch.engines.postgres.bloat.toast import estimate_toast
 
 __all__ = [
     "BloatFacts",
@@ -25,4 +26,5 @@ __all__ = [
     "Withheld",
     "estimate_indexes",
     "estimate_tables",
+    "estimate_toast",
 ]

@@ -37,14 +37,19 @@ class RowShape:
     withheld: Withheld | None = None
     is_fixed: bool = False
     """The catalogue alone tells the size: statistics, however old, do not matter."""
+    differs_stored: bool = False
+    """Stored rows may have another size than `item`, which a rewrite gives them: they still hold a dropped column,
+    or do not yet hold the default of one that was added."""
 
 
 def row_shape(rows: Iterable[Row], *, rows_hidden: bool, never_analyzed: bool) -> RowShape:
     """One table's shape from its `table_columns` rows, in attribute order."""
     columns: list[Column] = []
     is_fixed = True
+    differs = False
     missing: set[Withheld] = set()
     for row in rows:
+        differs = differs or flag(row, "dropped") or flag(row, "default_not_stored")
         if flag(row, "dropped") or flag(row, "virtual"):
             columns.append(_ABSENT)
             continue
@@ -60,8 +65,8 @@ def row_shape(rows: Iterable[Row], *, rows_hidden: bool, never_analyzed: bool) -
             missing.add(why)
     for reason in (Withheld.PRIVILEGE, Withheld.NEVER_ANALYZED, Withheld.INHERITED_ONLY, Withheld.NO_STATISTICS):
         if reason in missing:
-            return RowShape(None, reason)
-    return RowShape(heap_item(columns), None, is_fixed)
+            return RowShape(None, reason, differs_stored=differs)
+    return RowShape(heap_item(columns), None, is_fixed, differs)
 
 
 def lacking(row: Row, *, rows_hidden: bool, never_analyzed: bool) -> Withheld | None:

@@ -88,6 +88,24 @@ def bloat_by_slots(free: FreeSpace, dead: float, pages: int, item: Item, page: P
     return HeapShare(bloat, min(bloat, waiting))
 
 
+def bloat_by_natural_rest(free: FreeSpace, live: float, dead: float, pages: int, chunk: int, page: Page) -> HeapShare:
+    """Bloat where rows come in whole chunks and smaller rests, in an order nobody knows (TOAST).
+
+    A page is closed when the next whole chunk does not fit, so pages without room for one show what a full page
+    leaves over. Pages that lost rows are counted by what they lack of that.
+    """
+    held = live + dead
+    used = used_bytes(free, pages, page)
+    if pages <= 0 or free.pages <= 0 or held < 1 or used <= 0:
+        return HeapShare(0.0, 0.0)
+    full = [(bytes_free, count) for bytes_free, count in free.histogram if bytes_free < chunk]
+    closed = sum(count for _, count in full)
+    rest = sum(bytes_free * count for bytes_free, count in full) / closed if closed else 0.0
+    holds = max(1.0, (page.full - rest) / (used / held))
+    bloat = _share(1.0 - live / (holds * pages))
+    return HeapShare(bloat, min(bloat, _share(dead / (holds * pages))))
+
+
 def used_bytes(free: FreeSpace, pages: int, page: Page) -> float:
     """Bytes in use on all pages. The map rounds free space down by half a step on average, and keeps back the
     line pointer of a row to come; the highest step is an empty page."""

@@ -54,7 +54,8 @@ class Withheld(StrEnum):
     STALE_STATISTICS = "stale_statistics"
     PARTIAL_PREDICATE = "partial_predicate"
     EXPRESSION = "expression"
-    UNSUPPORTED_TYPE = "unsupported_type"
+    NEVER_VACUUMED = "never_vacuumed"
+    EXTENSION = "extension"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dbwatch.engines.postgres.bloat.sql_parts import (
     SYSTEM_SCHEMAS,
     TABLE_COUNTERS,
     chosen_statistics,
+    counted_pages,
     oid_list,
     type_family,
 )
@@ -22,6 +23,7 @@ def largest_indexes(limit: int, min_pages: int) -> str:
     return f"""
 -- No privilege. AccessShareLock on the chosen indexes and their tables for the moment of
 -- their measuring; where either is locked exclusively nothing is measured.
+-- Size comes before every join: of tens of thousands of indexes few are large.
 select
   i.oid::pg_catalog.int8 as oid,
   i.indrelid::pg_catalog.int8 as table_oid,
@@ -46,7 +48,7 @@ select
     when not i.is_locked
     then pg_catalog.pg_relation_size(i.indrelid)
   end as table_bytes,
-  t.relpages::pg_catalog.int8 as relpages,
+  {counted_pages("t")} as relpages,
   t.reltuples::pg_catalog.float8 as reltuples,
 {TABLE_COUNTERS.strip()}
   pg_catalog.row_security_active(t.oid) as rows_hidden
@@ -56,7 +58,7 @@ from (
     c.relname,
     c.relnamespace,
     c.relam,
-    c.relpages,
+    {counted_pages("c")} as relpages,
     c.reltuples,
     c.reloptions,
     x.indrelid,
@@ -67,23 +69,36 @@ from (
     x.indpred is not null as is_partial,
     x.indexprs is not null as has_expressions,
     c.oid in ({LOCKED_RELATIONS}) or x.indrelid in ({LOCKED_RELATIONS}) as is_locked
-  from pg_catalog.pg_index as x
+  from (
+    select
+      large.oid
+    from pg_catalog.pg_class as large
+    where large.relkind = 'i'
+      and {counted_pages("large")} >= {int(min_pages)}
+    union
+    select
+      grown.indexrelid
+    from pg_catalog.pg_class as uncounted
+    join pg_catalog.pg_index as grown
+      on grown.indrelid = uncounted.oid
+    where uncounted.relkind in ('r', 'm')
+      and uncounted.relpages = 0
+      and pg_catalog.pg_stat_get_live_tuples(uncounted.oid) > {int(min_pages)}
+  ) as wanted
+  join pg_catalog.pg_index as x
+    on x.indexrelid = wanted.oid
   join pg_catalog.pg_class as c
     on c.oid = x.indexrelid
   join pg_catalog.pg_class as o
     on o.oid = x.indrelid
   where c.relkind = 'i'
     and c.relpersistence <> 't'
-    and (
-      c.relpages >= {int(min_pages)}
-      or (o.relpages = 0 and pg_catalog.pg_stat_get_live_tuples(o.oid) > {int(min_pages)})
-    )
     and c.relnamespace not in ({SYSTEM_SCHEMAS})
   order by
     case
-      when o.relpages > 0
-      then c.relpages
-      else greatest(c.relpages, pg_catalog.pg_stat_get_live_tuples(o.oid) / 400)
+      when o.relpages <> 0
+      then {counted_pages("c")}
+      else greatest({counted_pages("c")}, pg_catalog.pg_stat_get_live_tuples(o.oid) / 400)
     end desc,
     c.oid
   limit {int(limit)}

@@ -63,6 +63,11 @@ TABLE_COUNTERS = """
 """What the cumulative statistics say of the table `t`, and how long ago a VACUUM or ANALYZE last counted it."""
 
 
+def counted_pages(relation: str) -> str:
+    """pg_class.relpages of an alias as int8. It is kept in an int4, where more than 16 TiB look negative."""
+    return f"({relation}.relpages::pg_catalog.int8 & 4294967295)"
+
+
 def quote_ident(name: str) -> str:
     """An identifier as SQL text."""
     return '"' + name.replace('"', '""') + '"'
@@ -77,27 +82,6 @@ def quote_literal(text: str) -> str:
 def oid_list(oids: Iterable[int]) -> str:
     """The inside of an IN list; 0, which is no relation, where it would be empty."""
     return ", ".join(str(int(oid)) for oid in oids) or "0"
-
-
-def may_call(functions: Iterable[tuple[str, str]]) -> str:
-    """Of (schema, signature) pairs, those that exist and may be executed: rows of `signature`."""
-    values = ", ".join(
-        f"({quote_literal(signature)}, {quote_literal(schema)}, {quote_literal(f'{quote_ident(schema)}.{signature}')})"
-        for schema, signature in functions
-    )
-    return f"""
--- No privilege, no lock. The schema comes first: to_regprocedure raises where its use is not granted.
-select
-  f.signature
-from (values {values}) as f (signature, schema, qualified)
-join pg_catalog.pg_namespace as n
-  on n.nspname = f.schema
-where case
-    when pg_catalog.has_schema_privilege(n.oid, 'usage')
-    then pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(f.qualified), 'execute')
-    else false
-  end
-"""
 
 
 def chosen_statistics(oids: str) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from dbwatch.engines.postgres.bloat.sql_parts import (
     LOCKED_RELATIONS,
@@ -12,8 +12,8 @@ from dbwatch.engines.postgres.bloat.sql_parts import (
     SYSTEM_SCHEMAS,
     TABLE_COUNTERS,
     chosen_statistics,
+    counted_pages,
     oid_list,
-    quote_ident,
     type_family,
 )
 
@@ -27,7 +27,7 @@ select
   n.nspname::pg_catalog.text as schema,
   t.relname::pg_catalog.text as relation,
   am.amname::pg_catalog.text as access_method,
-  t.relpages::pg_catalog.int8 as relpages,
+  t.relpages,
   t.reltuples::pg_catalog.float8 as reltuples,
   t.reloptions::pg_catalog.text as options,
   t.is_locked,
@@ -43,7 +43,7 @@ from (
     c.relname,
     c.relnamespace,
     c.relam,
-    c.relpages,
+    {counted_pages("c")} as relpages,
     c.reltuples,
     c.reloptions,
     c.oid in ({LOCKED_RELATIONS}) as is_locked
@@ -51,14 +51,14 @@ from (
   where c.relkind in ('r', 'm')
     and c.relpersistence <> 't'
     and (
-      c.relpages >= {int(min_pages)}
+      {counted_pages("c")} >= {int(min_pages)}
       or (c.relpages = 0 and pg_catalog.pg_stat_get_live_tuples(c.oid) > {int(min_pages)})
     )
     and c.relnamespace not in ({SYSTEM_SCHEMAS})
   order by
     case
-      when c.relpages > 0
-      then c.relpages
+      when c.relpages <> 0
+      then {counted_pages("c")}
       else pg_catalog.pg_stat_get_live_tuples(c.oid) / 100
     end desc,
     c.oid
@@ -88,6 +88,7 @@ select
   a.attnotnull as not_null,
   a.attisdropped as dropped,
   a.attgenerated::pg_catalog.text = 'v' as virtual,
+  a.atthasmissing as default_not_stored,
   case
     when a.attisdropped
     then false
@@ -130,66 +131,72 @@ order by
 """
 
 
-def free_space(schema: str, wanted: Iterable[tuple[int, int, int]]) -> str:
-    """The free space map of (oid, pages, stride) relations, a histogram each. Never reads the heap itself.
+def largest_toast(limit: int, min_pages: int) -> str:
+    """The `limit` largest TOAST relations of user tables, by the names of these. Only they are measured.
 
-    The generator stands in a select list, where it streams; in FROM it would be written to a temporary file.
+    Nothing ever analyzes a TOAST relation: VACUUM alone counts it.
     """
-    values = ", ".join(f"({int(oid)}, {int(pages)}, {int(stride)})" for oid, pages, stride in wanted)
     return f"""
--- EXECUTE on pg_freespace (pg_monitor has it). AccessShareLock on each table.
+-- No privilege. AccessShareLock on the chosen TOAST relations for the moment of their measuring; where one or its
+-- table is locked exclusively nothing is measured.
 select
-  h.oid::pg_catalog.int8 as oid,
-  pg_catalog.string_agg(h.free || ':' || h.pages, ' ') as histogram
+  t.oid::pg_catalog.int8 as oid,
+  n.nspname::pg_catalog.text as schema,
+  t.table_name::pg_catalog.text as relation,
+  t.relpages,
+  t.reltuples::pg_catalog.float8 as reltuples,
+  t.is_locked,
+  case
+    when not t.is_locked
+    then pg_catalog.pg_relation_size(t.oid)
+  end as main_bytes,
+{TABLE_COUNTERS.strip().rstrip(",")}
 from (
   select
-    p.oid,
-    p.free,
-    pg_catalog.count(*) as pages
+    c.oid,
+    c.relpages,
+    c.reltuples,
+    o.relname as table_name,
+    o.relnamespace,
+    c.oid in ({LOCKED_RELATIONS}) or o.oid in ({LOCKED_RELATIONS}) as is_locked
   from (
     select
-      b.oid,
-      {quote_ident(schema)}.pg_freespace(b.oid::pg_catalog.oid::pg_catalog.regclass, b.block) as free
-    from (
-      select
-        t.oid,
-        pg_catalog.generate_series(0::pg_catalog.int8, t.pages - 1::pg_catalog.int8, t.stride::pg_catalog.int8)
-          as block
-      from (values {values}) as t (oid, pages, stride)
-    ) as b
-  ) as p
-  group by
-    p.oid,
-    p.free
-) as h
-group by h.oid
-"""
-
-
-def visibility(schema: str, oids: Iterable[int]) -> str:
-    """How many pages the real visibility map calls all-visible (pg_class.relallvisible may be long out of date)."""
-    return f"""
--- EXECUTE on pg_visibility_map_summary (pg_monitor has it). AccessShareLock on each table; reads only the map.
-select
-  c.oid::pg_catalog.int8 as oid,
-  v.all_visible::pg_catalog.int8 as all_visible
-from pg_catalog.pg_class as c
-cross join lateral {quote_ident(schema)}.pg_visibility_map_summary(c.oid::pg_catalog.regclass) as v
-where c.oid in ({oid_list(oids)})
-"""
-
-
-def approximate(schema: str, oids: Iterable[int]) -> str:
-    """pgstattuple_approx: reads every page that is not all-visible, so only what fits a page budget comes here."""
-    return f"""
--- EXECUTE on pgstattuple_approx (pg_monitor has it). AccessShareLock on each table; reads heap pages.
-select
-  c.oid::pg_catalog.int8 as oid,
-  v.scanned_percent::pg_catalog.float8 as scanned_percent,
-  v.approx_tuple_count::pg_catalog.float8 as live,
-  v.dead_tuple_count::pg_catalog.float8 as dead,
-  v.approx_free_space::pg_catalog.float8 as free_bytes
-from pg_catalog.pg_class as c
-cross join lateral {quote_ident(schema)}.pgstattuple_approx(c.oid::pg_catalog.regclass) as v
-where c.oid in ({oid_list(oids)})
+      large.oid,
+      {counted_pages("large")} as relpages,
+      large.reltuples
+    from pg_catalog.pg_class as large
+    where large.relkind = 't'
+      and large.relpersistence <> 't'
+      and (
+        {counted_pages("large")} >= {int(min_pages)}
+        or (
+          large.relpages = 0
+          and large.reltuples < 0
+          and pg_catalog.pg_stat_get_live_tuples(large.oid) > {int(min_pages)}
+        )
+      )
+    order by
+      2 desc,
+      1
+    limit {int(limit)} + 100
+  ) as c
+  join pg_catalog.pg_depend as d
+    on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    and d.objid = c.oid
+    and d.objsubid = 0
+    and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    and d.deptype = 'i'
+  join pg_catalog.pg_class as o
+    on o.oid = d.refobjid
+  where o.relnamespace not in ({SYSTEM_SCHEMAS})
+  order by
+    c.relpages desc,
+    c.oid
+  limit {int(limit)}
+) as t
+join pg_catalog.pg_namespace as n
+  on n.oid = t.relnamespace
+order by
+  t.relpages desc,
+  t.oid
 """

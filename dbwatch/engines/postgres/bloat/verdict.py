@@ -21,6 +21,8 @@ from dbwatch.engines.postgres.bloat.model import Confidence, Method, Withheld
 _DISPUTE = 0.15
 """Two methods further apart than this are a range, not an answer."""
 _SAME = 0.02
+_REWRITTEN = 0.05
+"""Where a rewrite changes the size of the rows, the size it gives them decides from this difference on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def _judge(evidence: Evidence) -> Verdict:
         return modelled
     if modelled.ratio is None or mapped.ratio is None or evidence.activity.dead_rows is None:
         return mapped
+    if evidence.shape.differs_stored and abs(modelled.ratio - mapped.ratio) > _REWRITTEN:
+        return modelled
     low, high = sorted((mapped.ratio, modelled.ratio))
     if high - low <= _DISPUTE:
         return mapped
@@ -127,7 +131,7 @@ def _by_free_space(evidence: Evidence) -> Verdict | None:
         item, confidence = item_from_use(held, used, activity.pages, evidence.page), Confidence.MEDIUM
     if item is None:
         return None
-    if dead is None:
+    if dead is None or _is_blind_to_rewrite(evidence):
         confidence = Confidence.LOW
     share = bloat_by_slots(free, dead or 0.0, activity.pages, item, evidence.page)
     return _answer(share, activity, Method.FREE_SPACE_MAP, confidence)
@@ -146,11 +150,15 @@ def _by_approximation(evidence: Evidence) -> Verdict | None:
         used = max(0.0, activity.pages * evidence.page.full - seen.free_bytes)
         item = item_from_use(rows + seen.dead, used, activity.pages, evidence.page)
     share = HeapShare(1.0, 0.0) if item is None else bloat_by_rows(rows, seen.dead, activity.pages, item, evidence.page)
+    rewritten = _item(evidence)
+    if evidence.shape.differs_stored and rewritten is not None:
+        after = bloat_by_rows(rows, seen.dead, activity.pages, rewritten, evidence.page)
+        share = after if abs(after.bloat - share.bloat) > _REWRITTEN else share
     return Verdict(
         ratio=share.bloat,
         dead=share.dead,
         method=Method.PGSTATTUPLE_APPROX,
-        confidence=Confidence.HIGH,
+        confidence=Confidence.LOW if _is_blind_to_rewrite(evidence) else Confidence.HIGH,
     )
 
 
@@ -159,6 +167,11 @@ def _item(evidence: Evidence) -> Item | None:
     if evidence.shape.is_fixed or not evidence.activity.is_stale:
         return evidence.shape.item
     return None
+
+
+def _is_blind_to_rewrite(evidence: Evidence) -> bool:
+    """A rewrite changes the size of the rows, and nothing tells to what."""
+    return evidence.shape.differs_stored and _item(evidence) is None
 
 
 def _lost_count(activity: Activity) -> bool:

@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from dbwatch.engines.postgres.probe import Probe
 from dbwatch.engines.postgres.probes.archiver import archiver_failing
 from dbwatch.engines.postgres.probes.backup import backup_stale
-from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat
+from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat, toast_bloat
 from dbwatch.engines.postgres.probes.checkpoints import checkpoints_forced
 from dbwatch.engines.postgres.probes.clock import clock_skewed
 from dbwatch.engines.postgres.probes.corruption import corrupt_index, corrupt_table
+from dbwatch.engines.postgres.probes.growth import database_growth
 from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
+from dbwatch.engines.postgres.probes.integer_keys import integer_key_exhausted
 from dbwatch.engines.postgres.probes.memory_settings import memory_setting
 from dbwatch.engines.postgres.probes.redundancy import duplicate_index, redundant_index
 from dbwatch.engines.postgres.probes.replicas import replica_missing, synchronous_standby_missing
 from dbwatch.engines.postgres.probes.replication import replica_lag, replication_lag
 from dbwatch.engines.postgres.probes.selectivity import low_selectivity_index
+from dbwatch.engines.postgres.probes.sequences import sequence_exhausted
 from dbwatch.engines.postgres.probes.settings import setting_changed, standby_setting_lower
 from dbwatch.engines.postgres.probes.slots import replication_slot, replication_slot_inactive
 from dbwatch.engines.postgres.probes.split_brain import split_brain
@@ -39,7 +42,9 @@ PROBES: Mapping[str, Probe] = {
     "corrupt_index": corrupt_index,
     "corrupt_table": corrupt_table,
     "duplicate_index": duplicate_index,
+    "database_growth": database_growth,
     "index_bloat": index_bloat,
+    "integer_key_exhausted": integer_key_exhausted,
     "low_selectivity_index": low_selectivity_index,
     "memory_setting": memory_setting,
     "redundant_index": redundant_index,
@@ -49,6 +54,7 @@ PROBES: Mapping[str, Probe] = {
     "replication_slot": replication_slot,
     "replication_slot_inactive": replication_slot_inactive,
     "role_changed": role_changed,
+    "sequence_exhausted": sequence_exhausted,
     "server_restarted": server_restarted,
     "setting_changed": setting_changed,
     "slow_statement": slow_statement,
@@ -58,6 +64,7 @@ PROBES: Mapping[str, Probe] = {
     "subscription_table_stuck": subscription_table_stuck,
     "synchronous_standby_missing": synchronous_standby_missing,
     "table_bloat": table_bloat,
+    "toast_bloat": toast_bloat,
     "unused_index": unused_index,
     "version_outdated": version_outdated,
     "version_unsupported": version_unsupported,

@@ -15,6 +15,7 @@ from dbwatch.engines.postgres.bloat import (
     Withheld,
     estimate_indexes,
     estimate_tables,
+    estimate_toast,
 )
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.errors import Skipped
@@ -25,19 +26,27 @@ def table_bloat(context: ProbeContext) -> Sequence[RawRow]:
     """One row a table, largest first."""
     estimates = estimate_tables(context.fetch, _facts(context.facts), limit=context.check.limit)
     _refuse_blindness(estimates, "pg_read_all_data, or the extension pg_freespacemap in this database")
-    return [
-        {
-            "database": context.facts.database,
-            "schema": one.schema,
-            "relation": one.relation,
-            "bloat_bytes": one.bloat_bytes,
-            "bloat_ratio": one.bloat_ratio,
-            "relation_bytes": one.relation_bytes,
-            "dead_bytes": one.dead_bytes,
-            **_how(one),
-        }
-        for one in estimates
-    ]
+    return [_of_table(context, one) for one in estimates]
+
+
+def toast_bloat(context: ProbeContext) -> Sequence[RawRow]:
+    """One row a TOAST relation, by the name of its table, largest first."""
+    estimates = estimate_toast(context.fetch, _facts(context.facts), limit=context.check.limit)
+    _refuse_blindness(estimates, "the extension pg_freespacemap in this database", counted_by="VACUUM;")
+    return [_of_table(context, one) for one in estimates]
+
+
+def _of_table(context: ProbeContext, one: TableBloat) -> RawRow:
+    return {
+        "database": context.facts.database,
+        "schema": one.schema,
+        "relation": one.relation,
+        "bloat_bytes": one.bloat_bytes,
+        "bloat_ratio": one.bloat_ratio,
+        "relation_bytes": one.relation_bytes,
+        "dead_bytes": one.dead_bytes,
+        **_how(one),
+    }
 
 
 def index_bloat(context: ProbeContext) -> Sequence[RawRow]:
@@ -76,7 +85,9 @@ def _how(one: TableBloat | IndexBloat) -> RawRow:
     }
 
 
-def _refuse_blindness(estimates: Sequence[TableBloat | IndexBloat], remedy: str) -> None:
+def _refuse_blindness(
+    estimates: Sequence[TableBloat | IndexBloat], remedy: str, *, counted_by: str = "ANALYZE;"
+) -> None:
     """A list of unknowns looks like a clean bill: when nothing at all could be estimated, say so and why."""
     reasons = Counter(one.withheld for one in estimates)
     if not reasons or None in reasons:
@@ -85,7 +96,10 @@ def _refuse_blindness(estimates: Sequence[TableBloat | IndexBloat], remedy: str)
     if most is Withheld.PRIVILEGE:
         text = f"column statistics are hidden from this role, so nothing can be estimated; it needs {remedy}"
         raise Skipped(Reason.PRIVILEGE, text)
+    if most is Withheld.EXTENSION:
+        text = f"free space cannot be looked at, so nothing can be estimated; it needs {remedy}"
+        raise Skipped(Reason.EXTENSION, text, remedy="CREATE EXTENSION pg_freespacemap;")
     if most is Withheld.LOCKED:
         raise Skipped(Reason.LOCK, "nothing could be estimated: access exclusive locks are held or waited for")
     told = ", ".join(f"{count} {str(why).replace('_', ' ')}" for why, count in reasons.most_common())
-    raise Skipped(Reason.STATISTICS, f"nothing could be estimated: {told}")
+    raise Skipped(Reason.STATISTICS, f"nothing could be estimated: {told}", remedy=counted_by)
