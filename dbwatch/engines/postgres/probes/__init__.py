@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from dbwatch.engines.postgres.probe import Probe
 from dbwatch.engines.postgres.probes.archiver import archiver_failing
+from dbwatch.engines.postgres.probes.autovacuum import autovacuum_saturated
 from dbwatch.engines.postgres.probes.backup import backup_stale
 from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat, toast_bloat
 from dbwatch.engines.postgres.probes.checkpoints import checkpoints_forced
@@ -18,6 +19,7 @@ from dbwatch.engines.postgres.probes.growth import database_growth
 from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
 from dbwatch.engines.postgres.probes.integer_keys import integer_key_exhausted
 from dbwatch.engines.postgres.probes.memory_settings import memory_setting
+from dbwatch.engines.postgres.probes.overdue import vacuum_overdue
 from dbwatch.engines.postgres.probes.redundancy import duplicate_index, redundant_index
 from dbwatch.engines.postgres.probes.replicas import replica_missing, synchronous_standby_missing
 from dbwatch.engines.postgres.probes.replication import replica_lag, replication_lag
@@ -26,6 +28,7 @@ from dbwatch.engines.postgres.probes.sequences import sequence_exhausted
 from dbwatch.engines.postgres.probes.settings import setting_changed, standby_setting_lower
 from dbwatch.engines.postgres.probes.slots import replication_slot, replication_slot_inactive
 from dbwatch.engines.postgres.probes.split_brain import split_brain
+from dbwatch.engines.postgres.probes.stale import statistics_stale
 from dbwatch.engines.postgres.probes.statements import slow_statement
 from dbwatch.engines.postgres.probes.subscriptions import subscription_broken, subscription_table_stuck
 from dbwatch.engines.postgres.probes.unused import unused_index
@@ -34,6 +37,7 @@ from dbwatch.engines.postgres.probes.wal import wal_rate_high
 from dbwatch.engines.postgres.probes.wal_directory import wal_directory_large
 
 PROBES: Mapping[str, Probe] = {
+    "autovacuum_saturated": autovacuum_saturated,
     "archiver_failing": archiver_failing,
     "backup_stale": backup_stale,
     "clock_skewed": clock_skewed,
@@ -60,12 +64,14 @@ PROBES: Mapping[str, Probe] = {
     "slow_statement": slow_statement,
     "split_brain": split_brain,
     "standby_setting_lower": standby_setting_lower,
+    "statistics_stale": statistics_stale,
     "subscription_broken": subscription_broken,
     "subscription_table_stuck": subscription_table_stuck,
     "synchronous_standby_missing": synchronous_standby_missing,
     "table_bloat": table_bloat,
     "toast_bloat": toast_bloat,
     "unused_index": unused_index,
+    "vacuum_overdue": vacuum_overdue,
     "version_outdated": version_outdated,
     "version_unsupported": version_unsupported,
     "wal_directory_large": wal_directory_large,
