@@ -21,7 +21,6 @@ POSTGRES_SETTINGS: Final = {
     "max_connections": "24",
     "superuser_reserved_connections": "3",
     "reserved_connections": "0",
-    "fsync": "off",
     "autovacuum_naptime": "1min",
     "track_io_timing": "on",
     "archive_mode": "on",

@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.command import Answer, dbwatch
 from tests.conftest import FreshPostgres, FreshRedis
 from tests.harness import ports
+from tests.harness.cluster import SAFE
 from tests.harness.freeze import frozen
 from tests.harness.postgres import Postgres
 
@@ -249,7 +250,7 @@ def test_a_host_that_does_not_answer(scheme: str, silent_port: int) -> None:
 
 
 def test_a_frozen_server(fresh_postgres: FreshPostgres) -> None:
-    pg = fresh_postgres(17)
+    pg = fresh_postgres(17, settings=SAFE)
     url = pg.create_monitor_role()
     with frozen(pg.postmaster_pid):
         unreachable(dbwatch("check", url), "timeout:", "frozen or overloaded")

@@ -17,6 +17,7 @@ from dbwatch.report import Format
 from tests.acceptance.command import PROGRAM, Answer, clean_environment, dbwatch
 from tests.conftest import FreshPostgres, FreshRedis, wanted_majors
 from tests.harness import promtool
+from tests.harness.cluster import SAFE
 from tests.harness.postgres import Postgres
 from tests.harness.waiting import eventually
 
@@ -39,7 +40,7 @@ runbook: {meaning: a, impact: b, diagnosis: c, mitigation: d}
 
 @pytest.fixture(scope="module")
 def pg() -> Iterator[Postgres]:
-    with Postgres(max(wanted_majors())) as server:
+    with Postgres(max(wanted_majors()), settings=SAFE) as server:
         server.create_database("shop")
         server.create_database("other")
         server.sql("CREATE EXTENSION pg_stat_statements")
@@ -151,7 +152,9 @@ def test_nagios(tmp_path: Path, url: str) -> None:
     path = config(
         tmp_path, f"name: shop, engine: postgres, url: '{url}', thresholds: {{chosen: {{warning: number > 1}}}}"
     )
-    fine = dbwatch("check", url, "--format", "nagios")
+    # Without the groups that give advice: a server of the tests need not be tuned, nor of the newest release.
+    operational = [f"--group={group}" for group in ("availability", "connections", "locks", "vacuum", "storage")]
+    fine = dbwatch("check", url, "--format", "nagios", *operational)
     bad = dbwatch("check", "--config", path, "--check", "chosen", "--format", "nagios")
     datum = r"'[^'=|]+'=-?[\d.]+(B|s|c|%)?(;[^;\s]*){0,4}"
     line = re.compile(rf"DBWATCH (OK|WARNING|CRITICAL|UNKNOWN) - [^|\n]+ \|( {datum})+")
@@ -226,7 +229,7 @@ def test_a_reader_who_leaves_early(url: str) -> None:
 def test_output(tmp_path: Path, url: str, output_format: str) -> None:
     place = tmp_path / "report"
     answer = dbwatch("check", url, "--format", output_format, "--output", place)
-    assert answer.code == 0
+    assert answer.code in (0, 1)
     assert answer.everything == ""
     assert place.read_text().endswith("\n")
     assert ESCAPE not in place.read_text()
@@ -237,13 +240,14 @@ def test_output(tmp_path: Path, url: str, output_format: str) -> None:
 
 def test_which_checks_run(url: str) -> None:
     ask = ("check", url, "--format", "json")
-    assert names(dbwatch(*ask, "--check", "*_bloat")) == {"table_bloat", "index_bloat"}
-    assert names(dbwatch(*ask, "--check", "*_bloat", "--exclude", "index_*")) == {"table_bloat"}
-    assert names(dbwatch(*ask, "--group", "bloat")) == {"table_bloat", "index_bloat"}
+    bloat = {"table_bloat", "index_bloat", "toast_bloat"}
+    assert names(dbwatch(*ask, "--check", "*_bloat")) == bloat
+    assert names(dbwatch(*ask, "--check", "*_bloat", "--exclude", "index_*")) == bloat - {"index_bloat"}
+    assert names(dbwatch(*ask, "--group", "bloat")) == bloat
     both = dbwatch(*ask, "--check", "wraparound_risk", "--check", "unused_index")
     assert names(both) == {"wraparound_risk", "unused_index"}
     everything = names(dbwatch(*ask))
-    assert names(dbwatch(*ask, "--exclude", "*_bloat")) == everything - {"table_bloat", "index_bloat"}
+    assert names(dbwatch(*ask, "--exclude", "*_bloat")) == everything - bloat
 
 
 def test_which_databases_are_looked_at(url: str) -> None:

@@ -41,6 +41,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 """What every test server has unless its `settings` say otherwise; all else is PostgreSQL's own default."""
 
+SAFE: Mapping[str, str] = {"fsync": "on", "full_page_writes": "on"}
+"""For a server that is to pass as healthy: ours give up the safety of their data for speed, and dbwatch says so."""
+
 
 def copy_template(major: int, into: Path, *, initdb: Sequence[str] = ()) -> None:
     """Make `into` a new data directory. Servers from one template share a system identifier, as clones do."""

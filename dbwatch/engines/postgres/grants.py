@@ -16,14 +16,17 @@ ALTER ROLE {user:ident} SET lock_timeout = '200ms';
 ALTER ROLE {user:ident} SET idle_in_transaction_session_timeout = '20s';
 ALTER ROLE {user:ident} SET default_transaction_read_only = on;
 
--- Optional, one of the two, for table_bloat and index_bloat:
---   PostgreSQL shows a column's statistics (pg_stats) only to roles that may read the column. dbwatch never reads a
---   user's rows, but this role then could; index_bloat needs it.
+-- Optional, for bloat, nearly exhausted keys and sequences, and indexes of low selectivity:
+--   PostgreSQL shows the statistics of a column (pg_stats) and the position of a sequence only to roles that may read
+--   them. dbwatch never reads a user's rows, but this role then could.
 -- GRANT pg_read_all_data TO {user:ident};
---   table_bloat alone also works from the free space map, without that right. In every database to be watched:
+--   The bloat of tables, and that of their TOAST, is also told by the free space map. In every database to be watched:
 -- CREATE EXTENSION IF NOT EXISTS pg_freespacemap;
 
--- Optional, for slow_statement: shared_preload_libraries = 'pg_stat_statements', a restart, and in one database:
+-- Optional, for weak_host_rule and broken_host_rule: what pg_hba.conf lets in. In every database that dbwatch connects to:
+-- GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO {user:ident};
+
+-- Optional, for what statements cost: shared_preload_libraries = 'pg_stat_statements', a restart, and in one database:
 -- CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 """)
 

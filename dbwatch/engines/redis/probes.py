@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from dbwatch.engines.redis import versions
 from dbwatch.engines.redis.commands import Fields
 from dbwatch.engines.redis.fields import number
 from dbwatch.engines.redis.replication import replication
@@ -110,4 +111,6 @@ PROBES: Mapping[str, Probe] = {
     "memory": memory,
     "persistence": persistence,
     "replication": replication,
+    "version_outdated": versions.outdated,
+    "version_unsupported": versions.unsupported,
 }

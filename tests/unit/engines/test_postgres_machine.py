@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dbwatch.engines.postgres.machine import Backend, UnknownMachineError, local_memory_bytes
+from dbwatch.engines.postgres.machine import Backend, UnknownMachineError, local_cpus, local_memory_bytes
 
 GIB = 2.0**30
 BACKEND = Backend(4711, "dbwatch", 'case "1"', 50123)
@@ -97,3 +97,39 @@ def test_limits_that_cannot_be_read_are_not_taken_for_none(root: Root) -> None:
     (root.folder / "sys/fs/cgroup").rmdir()
     with pytest.raises(UnknownMachineError, match="cannot be read"):
         root.memory()
+
+
+def _cpus(root: Root) -> float:
+    root.write("sys/devices/system/cpu/online", "0-5,8,10-11\n")
+    return local_cpus(BACKEND, root.folder)
+
+
+def test_the_cores_are_those_that_are_online(root: Root) -> None:
+    assert _cpus(root) == 9
+
+
+def test_a_quota_of_any_group_above_leaves_fewer(root: Root) -> None:
+    root.write("proc/4711/cgroup", "0::/pods/db\n")
+    root.write("sys/fs/cgroup/pods/cpu.max", "250000 100000\n")
+    root.write("sys/fs/cgroup/pods/db/cpu.max", "max 100000\n")
+    assert _cpus(root) == 2.5
+
+
+def test_the_quota_of_the_first_version_of_groups(root: Root) -> None:
+    root.write("proc/4711/cgroup", "4:cpu,cpuacct:/db\n1:name=systemd:/\n")
+    root.write("sys/fs/cgroup/cpu/db/cpu.cfs_quota_us", "150000\n")
+    root.write("sys/fs/cgroup/cpu/db/cpu.cfs_period_us", "100000\n")
+    assert _cpus(root) == 1.5
+    root.write("sys/fs/cgroup/cpu/db/cpu.cfs_quota_us", "-1\n")
+    assert _cpus(root) == 9
+
+
+def test_the_cores_of_another_machine_are_not_known(root: Root) -> None:
+    root.write("proc/4711/cmdline", "postgres: other\0")
+    with pytest.raises(UnknownMachineError, match="another machine"):
+        _cpus(root)
+
+
+def test_cores_that_nothing_tells(root: Root) -> None:
+    with pytest.raises(UnknownMachineError, match="cores"):
+        local_cpus(BACKEND, root.folder)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from dbwatch.engines.postgres.probe import Probe
 from dbwatch.engines.postgres.probes.archiver import archiver_failing
+from dbwatch.engines.postgres.probes.authentication import broken_host_rule, md5_password, weak_host_rule
 from dbwatch.engines.postgres.probes.autovacuum import autovacuum_saturated
 from dbwatch.engines.postgres.probes.backup import backup_stale
 from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat, toast_bloat
@@ -31,6 +32,7 @@ from dbwatch.engines.postgres.probes.split_brain import split_brain
 from dbwatch.engines.postgres.probes.stale import statistics_stale
 from dbwatch.engines.postgres.probes.statements import slow_statement
 from dbwatch.engines.postgres.probes.subscriptions import subscription_broken, subscription_table_stuck
+from dbwatch.engines.postgres.probes.transport import listener_without_tls, session_without_tls
 from dbwatch.engines.postgres.probes.unused import unused_index
 from dbwatch.engines.postgres.probes.versions import version_outdated, version_unsupported
 from dbwatch.engines.postgres.probes.wal import wal_rate_high
@@ -40,6 +42,7 @@ PROBES: Mapping[str, Probe] = {
     "autovacuum_saturated": autovacuum_saturated,
     "archiver_failing": archiver_failing,
     "backup_stale": backup_stale,
+    "broken_host_rule": broken_host_rule,
     "clock_skewed": clock_skewed,
     "checkpoints_forced": checkpoints_forced,
     "cluster_replaced": cluster_replaced,
@@ -49,7 +52,9 @@ PROBES: Mapping[str, Probe] = {
     "database_growth": database_growth,
     "index_bloat": index_bloat,
     "integer_key_exhausted": integer_key_exhausted,
+    "listener_without_tls": listener_without_tls,
     "low_selectivity_index": low_selectivity_index,
+    "md5_password": md5_password,
     "memory_setting": memory_setting,
     "redundant_index": redundant_index,
     "replica_lag": replica_lag,
@@ -60,6 +65,7 @@ PROBES: Mapping[str, Probe] = {
     "role_changed": role_changed,
     "sequence_exhausted": sequence_exhausted,
     "server_restarted": server_restarted,
+    "session_without_tls": session_without_tls,
     "setting_changed": setting_changed,
     "slow_statement": slow_statement,
     "split_brain": split_brain,
@@ -76,4 +82,5 @@ PROBES: Mapping[str, Probe] = {
     "version_unsupported": version_unsupported,
     "wal_directory_large": wal_directory_large,
     "wal_rate_high": wal_rate_high,
+    "weak_host_rule": weak_host_rule,
 }

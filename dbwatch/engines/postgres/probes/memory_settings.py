@@ -1,17 +1,44 @@
-"""Owns working out how much memory the settings let a server take, and how much its machine has. Judges nothing."""
+"""Owns working out how much memory the settings let a server take, and how much its machine has. Judges nothing.
+
+How much data there is to cache is asked only where shared_buffers is a small part of the memory: first what this
+database had at its last vacuum, and only when that is not enough to tell, the files of all databases.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dbwatch.engines.postgres.errors import Refused
 from dbwatch.engines.postgres.machine import Backend, UnknownMachineError, local_memory_bytes
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.rows import number, whole
 from dbwatch.errors import Skipped
 from dbwatch.model import RawRow, Reason
+from dbwatch.units import bytes_text
 
 _MOST_FOR_ONE_VACUUM = 2.0**30
 """Before version 17 a vacuum used no more for the rows it remembers, whatever it was given."""
+
+_SMALL_SHARE = 0.02
+_MANY_TIMES = 4.0
+"""So much more data than shared_buffers makes the question of all databases needless; as in the check's level."""
+_SIZING_SECONDS = 0.5
+_PAGES = """
+-- Needs no privilege. What the relations of this database had at their last vacuum or analyze.
+select sum(c.relpages::float8) * pg_catalog.current_setting('block_size')::float8 as data_bytes
+from pg_catalog.pg_class as c
+where c.relkind in ('r', 'i', 't', 'm')
+"""
+_SIZES = """
+-- Privilege: CONNECT to a database, or pg_read_all_stats; without either it does not count. Walks their files.
+select sum(pg_catalog.pg_database_size(d.oid))::float8 as data_bytes
+from pg_catalog.pg_database as d
+where d.datconnlimit <> -2
+  and (
+    pg_catalog.has_database_privilege(d.oid, 'connect')
+    or pg_catalog.pg_has_role('pg_read_all_stats', 'usage')
+  )
+"""
 
 _SQL = """
 -- Needs no privilege. All in bytes; autovacuum_work_mem is -1 when maintenance_work_mem holds for it.
@@ -49,6 +76,7 @@ def memory_setting(context: ProbeContext) -> Sequence[RawRow]:
     if context.facts.version < (17,):
         vacuum = min(vacuum, _MOST_FOR_ONE_VACUUM)
     cache = number(found["effective_cache_size"]) or 0.0
+    data = _data_bytes(context, _MANY_TIMES * shared) if shared < _SMALL_SHARE * memory else None
     amounts = (
         ("shared_buffers", shared, 1.0, shared),
         ("work_mem", work * connections, connections, work),
@@ -63,7 +91,8 @@ def memory_setting(context: ProbeContext) -> Sequence[RawRow]:
             "times": times,
             "memory_bytes": memory,
             "shared_bytes": shared,
-            "told": _told(name, total, memory),
+            "data_bytes": data,
+            "told": _told(name, total, memory, data),
             "remedy": _remedy(name, memory),
         }
         for name, total, times, each in amounts
@@ -80,15 +109,24 @@ def _local(found: RawRow) -> float:
         raise Skipped(Reason.PLATFORM, f"{error}; give `machine: memory:` of the target in the configuration") from None
 
 
-def _told(name: str, total: float, memory: float) -> str:
+def _data_bytes(context: ProbeContext, enough: float) -> float | None:
+    """How much data there is at least; None when that takes too long, or is refused."""
+    here = number(context.fetch(_PAGES, limit=1)[0]["data_bytes"])
+    if here is not None and here > enough:
+        return here
+    rows = context.attempt(_SIZES, limit=1, seconds=min(_SIZING_SECONDS, context.remaining() / 2))
+    return None if isinstance(rows, Refused) else number(rows[0]["data_bytes"])
+
+
+def _told(name: str, total: float, memory: float, data: float | None) -> str:
     """What such an amount means, when it is out of proportion."""
     match name:
         case "shared_buffers" if total > memory / 4:
             return "which leaves little for sessions and for the cache of the file system"
         case "shared_buffers":
-            return "so most of what the applications read again is not kept"
+            return "which is little" if data is None else f"while there are at least {bytes_text(data)} of data"
         case "work_mem":
-            return "more than there is beside shared_buffers if every connection sorts at once"
+            return "more than there is beside shared_buffers when half of the connections sort at once"
         case "autovacuum_work_mem":
             return "if every autovacuum worker uses its share"
         case _ if total > memory:
