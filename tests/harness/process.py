@@ -14,6 +14,7 @@ from signal import SIGCONT, SIGTERM, Signals
 from tests.harness.proctree import descendants, end_tree, send
 from tests.harness.reaper import reaper
 from tests.harness.waiting import eventually
+from tests.harness.workplace import workplace
 
 UNPRIVILEGED = "nobody"
 
@@ -28,7 +29,7 @@ def server_dir(name: str) -> Path:
 
     The path stays short: a Unix socket's path ends at 107 bytes.
     """
-    path = Path(tempfile.mkdtemp(prefix=f"dbwatch-{name}-"))
+    path = Path(tempfile.mkdtemp(prefix=f"dbwatch-{name}-", dir=workplace()))
     if not os.environ.get("DBWATCH_KEEP"):
         reaper.watch_dir(path)
     if user := server_user():
