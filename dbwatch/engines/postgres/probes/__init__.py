@@ -22,15 +22,18 @@ from dbwatch.engines.postgres.probes.integer_keys import integer_key_exhausted
 from dbwatch.engines.postgres.probes.memory_settings import memory_setting
 from dbwatch.engines.postgres.probes.overdue import vacuum_overdue
 from dbwatch.engines.postgres.probes.redundancy import duplicate_index, redundant_index
+from dbwatch.engines.postgres.probes.regressions import statement_regression
 from dbwatch.engines.postgres.probes.replicas import replica_missing, synchronous_standby_missing
 from dbwatch.engines.postgres.probes.replication import replica_lag, replication_lag
 from dbwatch.engines.postgres.probes.selectivity import low_selectivity_index
 from dbwatch.engines.postgres.probes.sequences import sequence_exhausted
+from dbwatch.engines.postgres.probes.sessions import connection_limit_oversized, excess_active_sessions
 from dbwatch.engines.postgres.probes.settings import setting_changed, standby_setting_lower
 from dbwatch.engines.postgres.probes.slots import replication_slot, replication_slot_inactive
 from dbwatch.engines.postgres.probes.split_brain import split_brain
 from dbwatch.engines.postgres.probes.stale import statistics_stale
-from dbwatch.engines.postgres.probes.statements import slow_statement
+from dbwatch.engines.postgres.probes.statement_habits import count_for_existence, offset_pagination, select_star
+from dbwatch.engines.postgres.probes.statements import slow_statement, statement_evictions, statement_n_plus_one, statement_temp_writer
 from dbwatch.engines.postgres.probes.subscriptions import subscription_broken, subscription_table_stuck
 from dbwatch.engines.postgres.probes.transport import listener_without_tls, session_without_tls
 from dbwatch.engines.postgres.probes.unused import unused_index
@@ -45,17 +48,21 @@ PROBES: Mapping[str, Probe] = {
     "broken_host_rule": broken_host_rule,
     "clock_skewed": clock_skewed,
     "checkpoints_forced": checkpoints_forced,
+    "count_for_existence": count_for_existence,
     "cluster_replaced": cluster_replaced,
+    "connection_limit_oversized": connection_limit_oversized,
     "corrupt_index": corrupt_index,
     "corrupt_table": corrupt_table,
     "duplicate_index": duplicate_index,
     "database_growth": database_growth,
+    "excess_active_sessions": excess_active_sessions,
     "index_bloat": index_bloat,
     "integer_key_exhausted": integer_key_exhausted,
     "listener_without_tls": listener_without_tls,
     "low_selectivity_index": low_selectivity_index,
     "md5_password": md5_password,
     "memory_setting": memory_setting,
+    "offset_pagination": offset_pagination,
     "redundant_index": redundant_index,
     "replica_lag": replica_lag,
     "replica_missing": replica_missing,
@@ -63,11 +70,16 @@ PROBES: Mapping[str, Probe] = {
     "replication_slot": replication_slot,
     "replication_slot_inactive": replication_slot_inactive,
     "role_changed": role_changed,
+    "select_star": select_star,
     "sequence_exhausted": sequence_exhausted,
     "server_restarted": server_restarted,
     "session_without_tls": session_without_tls,
     "setting_changed": setting_changed,
     "slow_statement": slow_statement,
+    "statement_evictions": statement_evictions,
+    "statement_n_plus_one": statement_n_plus_one,
+    "statement_regression": statement_regression,
+    "statement_temp_writer": statement_temp_writer,
     "split_brain": split_brain,
     "standby_setting_lower": standby_setting_lower,
     "statistics_stale": statistics_stale,

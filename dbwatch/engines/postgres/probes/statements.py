@@ -1,7 +1,6 @@
-"""Owns reading pg_stat_statements: its counters a statement, never its texts. Judges nothing.
+"""Owns the rows of the checks that look at statements: which ones, and which numbers of them. Judges nothing.
 
-The texts live in a file that the server reads whole for the view, hundreds of MB where it is full; the function with
-`showtext => false` leaves it alone. Columns go by the extension's version, which ALTER EXTENSION may have left behind.
+What the numbers are made of, and how they stay true through resets and evictions, is `engines.postgres.statements`.
 """
 
 from __future__ import annotations
@@ -9,83 +8,183 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.statements.counters import ZERO, Counters
+from dbwatch.engines.postgres.statements.estimate import tail
+from dbwatch.engines.postgres.statements.ledger import Look
+from dbwatch.engines.postgres.statements.names import read_names
+from dbwatch.engines.postgres.statements.reading import Shape
+from dbwatch.engines.postgres.statements.snapshot import Identity
+from dbwatch.engines.postgres.statements.top import ordered, places
+from dbwatch.engines.postgres.statements.watching import Watching
 from dbwatch.errors import Skipped
-from dbwatch.model import Extension, RawRow, Reason
-from dbwatch.template import quoted_ident
+from dbwatch.model import RawRow, Reason
 
-EXTENSION = "pg_stat_statements"
-
-_SQL = """
--- Privilege: pg_read_all_stats, else the ids of other roles' statements are null. Reads no query text.
-with entry as (
-  select
-    s.dbid,
-    s.userid,
-    s.queryid,
-    sum(s.calls)::float8 as calls,
-    (sum(s.{total_time}) / 1000)::float8 as exec_seconds,
-    {reset_at} as reset_at
-  from {schema}.pg_stat_statements(false) as s
-  where s.queryid is not null
-  group by
-    s.dbid,
-    s.userid,
-    s.queryid
-),
-ranked as (
-  select
-    e.*,
-    row_number() over (order by e.exec_seconds desc, e.queryid, e.dbid, e.userid) as total_place,
-    row_number() over (
-      order by
-        case when e.calls > 1 then e.exec_seconds / e.calls else 0 end desc,
-        e.queryid,
-        e.dbid,
-        e.userid
-    ) as mean_place
-  from entry as e
-)
-select
-  coalesce(d.datname::text, r.dbid::text) as database,
-  coalesce(a.rolname::text, r.userid::text) as role,
-  r.queryid::text as queryid,
-  r.calls,
-  r.exec_seconds,
-  extract(epoch from r.reset_at)::float8 as reset_at
-from ranked as r
-left join pg_catalog.pg_database as d on d.oid = r.dbid
-left join pg_catalog.pg_roles as a on a.oid = r.userid
-where r.total_place <= {half}
-  or r.mean_place <= {half}
-order by
-  r.exec_seconds desc
-"""
-
-_GLOBAL_RESET = "(select i.stats_reset from {schema}.pg_stat_statements_info as i)"
+OTHER = "other"
+_KEEP = 20
+_KEEP_SPILLING = 15
+_KEEP_REPEATED = 10
+_TINY_SECONDS = 0.001
+_LEAST_WINDOW_SECONDS = 10.0
+"""Sessions tell their transactions and their active time once a second: a shorter window compares unlike times."""
+_LEAST_ACTIVE_SECONDS = 5.0
 
 
 def slow_statement(context: ProbeContext) -> Sequence[RawRow]:
-    """The statements with the most time in all, and those with the highest mean, as counters."""
-    extension = context.facts.extensions.get(EXTENSION)
-    if extension is None:
-        raise Skipped(Reason.EXTENSION, f"needs the extension {EXTENSION} in database {context.facts.database}")
-    return context.fetch(_sql(extension, context.check.limit), limit=context.check.limit)
+    """The statements with the most time in all and the highest mean, and the remainder of each database."""
+    watching = context.memory.of(Watching)
+    shape, look = watching.looked(context)
+    series = watching.series(context.check.name, _KEEP)
+    by_time = ordered(look.changes, lambda change: change.exec_seconds)
+    by_mean = ordered(look.changes, lambda change: (change.mean_seconds or 0.0) if change.calls > 1 else 0.0)
+    series.take(look, places(by_time, by_mean))
+    names = read_names(context, series.named, series.others)
+    rows: dict[Identity, dict[str, object]] = {
+        identity: {
+            **names.labels(identity),
+            **_totals(context, shape, total),
+            **_spread(look, identity),
+            "complete": None if look.first else not look.losses.any,
+        }
+        for identity, total in series.named.items()
+    }
+    unnamed = dict.fromkeys(
+        ("stddev_seconds", "p95_estimate_seconds", "p99_estimate_seconds", "p95_bound_seconds", "tail_suspected")
+    )
+    others = [
+        {
+            "database": names.database(dbid) if dbid else "",
+            "role": "",
+            "queryid": OTHER,
+            **_totals(context, shape, rest),
+            **unnamed,
+            "complete": None if look.first else not look.losses.any,
+            "query": None,
+            "query_note": None,
+            "remedy": None,
+        }
+        for dbid, rest in series.others.items()
+    ]
+    return [*watching.described(context, shape, names, rows), *others]
 
 
-def _sql(extension: Extension, limit: int) -> str:
-    columns = extension.columns
-    if "stats_since" in columns:  # 1.11: each entry knows when it began
-        reset_at = "max(s.stats_since)"
-    elif "dealloc" in columns:  # 1.9: the view pg_stat_statements_info
-        reset_at = _GLOBAL_RESET.format(schema=_schema(extension))
-    else:
-        reset_at = "null::timestamptz"
-    total_time = "total_exec_time" if "total_exec_time" in columns else "total_time"
-    return _SQL.format(schema=_schema(extension), total_time=total_time, reset_at=reset_at, half=limit // 2)
+def statement_temp_writer(context: ProbeContext) -> Sequence[RawRow]:
+    """The statements that write most to temporary files."""
+    watching = context.memory.of(Watching)
+    shape, look = watching.looked(context)
+    series = watching.series(context.check.name, _KEEP_SPILLING)
+    series.take(look, places(ordered(look.changes, lambda change: change.temp_written)))
+    names = read_names(context, series.named)
+    block = float(context.facts.settings.get("block_size", "8192"))
+    rows: dict[Identity, dict[str, object]] = {}
+    for identity, total in series.named.items():
+        change = look.changes.get(identity, ZERO)
+        rows[identity] = {
+            **names.labels(identity),
+            "written_bytes": total.temp_written * block,
+            "read_bytes": total.temp_read * block,
+            "calls": change.calls,
+            "bytes_per_call": change.temp_written * block / change.calls if change.calls else None,
+        }
+    return watching.described(context, shape, names, rows)
 
 
-def _schema(extension: Extension) -> str:
-    quoted = quoted_ident(extension.schema)
-    if quoted is None:
-        raise Skipped(Reason.EXTENSION, f"the schema of {extension.name} has a name that cannot be written in SQL")
-    return quoted
+def statement_n_plus_one(context: ProbeContext) -> Sequence[RawRow]:
+    """The tiny statements that run most often, and how often for each transaction of their database."""
+    watching = context.memory.of(Watching)
+    shape, look = watching.looked(context)
+    series = watching.series(context.check.name, _KEEP_REPEATED)
+    series.take(look, places(ordered(look.changes, lambda change: change.top_calls if _is_tiny(change) else 0.0)))
+    names = read_names(context, series.named)
+    seconds = look.seconds
+    rows: dict[Identity, dict[str, object]] = {}
+    for identity, total in series.named.items():
+        change = look.changes.get(identity, ZERO)
+        all_calls = look.databases.get(identity.dbid, ZERO).top_calls
+        transactions = look.transactions.get(identity.dbid)
+        known = seconds is not None and seconds >= _LEAST_WINDOW_SECONDS and transactions is not None
+        rows[identity] = {
+            **names.labels(identity),
+            "calls": total.top_calls,
+            "calls_per_second": change.top_calls / seconds if seconds else None,
+            "rows_per_call": change.rows / change.calls if change.calls else None,
+            "mean_seconds": change.mean_seconds,
+            "share_of_calls": change.top_calls / all_calls if all_calls else None,
+            "calls_per_transaction": change.top_calls / max(1.0, transactions)
+            if known and transactions is not None
+            else None,
+        }
+    return watching.described(context, shape, names, rows)
+
+
+def statement_evictions(context: ProbeContext) -> Sequence[RawRow]:
+    """One row: how often the extension throws statements away, and how much of the work it still accounts for."""
+    watching = context.memory.of(Watching)
+    shape, look = watching.looked(context)
+    deallocations = look.snapshot.deallocations
+    if not shape.has_info or deallocations is None:
+        raise Skipped(
+            Reason.EXTENSION,
+            "needs pg_stat_statements 1.9, which counts its evictions",
+            remedy=f"ALTER EXTENSION pg_stat_statements UPDATE;  -- in database {context.facts.database}",
+        )
+    most = context.facts.settings.get("pg_stat_statements.max")
+    most_entries = float(most) if most is not None and most.isdigit() else None
+    return [
+        {
+            "deallocations": deallocations,
+            "entries": float(len(look.snapshot.entries)),
+            "coverage_ratio": _coverage(look),
+            "most_entries": most_entries,
+            "vanished": None if look.first else float(look.losses.vanished),
+            "remedy": _more_room(most_entries),
+        }
+    ]
+
+
+def _totals(context: ProbeContext, shape: Shape, total: Counters) -> dict[str, object]:
+    """The exported counters. What the extension or a setting does not measure is NULL, not zero."""
+    settings = context.facts.settings
+    timed = settings.get("track_io_timing") == "on" or total.io_seconds > 0
+    planned = settings.get("pg_stat_statements.track_planning") == "on" or total.plan_seconds > 0
+    return {
+        "exec_seconds": total.exec_seconds,
+        "calls": total.calls,
+        "rows": total.rows,
+        "plan_seconds": total.plan_seconds if planned and "plan_seconds" in shape.sources else None,
+        "blocks_hit": total.shared_hit,
+        "blocks_read": total.shared_read,
+        "blocks_written": total.shared_written,
+        "wal_bytes": total.wal_bytes if "wal_bytes" in shape.sources else None,
+        "io_seconds": total.io_seconds if timed else None,
+    }
+
+
+def _spread(look: Look, identity: Identity) -> dict[str, object]:
+    """What the window says about single executions; nothing at the first look, which is no window."""
+    change = ZERO if look.first else look.changes.get(identity, ZERO)
+    slow_end = tail(change)
+    return {
+        "stddev_seconds": change.stddev_seconds,
+        "p95_estimate_seconds": slow_end.p95_estimate_seconds,
+        "p99_estimate_seconds": slow_end.p99_estimate_seconds,
+        "p95_bound_seconds": slow_end.p95_bound_seconds,
+        "tail_suspected": slow_end.suspected,
+    }
+
+
+def _is_tiny(change: Counters) -> bool:
+    mean = change.mean_seconds
+    return mean is not None and mean < _TINY_SECONDS and change.rows <= change.calls
+
+
+def _coverage(look: Look) -> float | None:
+    """The share of the sessions' active time that the statements account for, those inside of functions not twice."""
+    active = look.active_seconds
+    if look.seconds is None or look.seconds < _LEAST_WINDOW_SECONDS or active is None or active < _LEAST_ACTIVE_SECONDS:
+        return None
+    return look.all.top_exec_seconds / active
+
+
+def _more_room(most: float | None) -> str:
+    wanted = 10_000 if most is None else int(min(max(2 * most, 5_000), 50_000))
+    return f"ALTER SYSTEM SET pg_stat_statements.max = {wanted};  -- needs a restart; some 2 kB of memory an entry"

@@ -1,0 +1,1 @@
+"""The statement checks against servers whose workload is known."""
