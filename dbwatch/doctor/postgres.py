@@ -6,19 +6,16 @@ One pass must be enough: a check that lacks one right is not run, so what it wou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.schema import Scope
-from dbwatch.config import Target
-from dbwatch.doctor.diagnosis import APPLIES_NOT, Step
-from dbwatch.doctor.examine import Look
+from dbwatch.doctor.diagnosis import Step
+from dbwatch.doctor.patient import Patient
 from dbwatch.doctor.platforms import Platform, extension_change, preload_change, setting_change
 from dbwatch.doctor.postgres_advice import advice_steps
-from dbwatch.engines.postgres.survey import Survey
-from dbwatch.errors import CheckError
-from dbwatch.model import Facts, Reason
+from dbwatch.doctor.remedies import remedy_steps
+from dbwatch.model import Reason
 from dbwatch.template import quoted_ident
 
 MEASURING = frozenset(
@@ -44,43 +41,6 @@ _DENIED = re.compile(r"permission denied for (\w+) (\S+)")
 _SETTING = re.compile(r"(\w+)(?:\s*(!=|=)\s*(\S+))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """All that is known of one target."""
-
-    target: Target
-    platform: Platform
-    facts: Facts
-    survey: Survey
-    checks: Mapping[str, Check]
-    looks: Mapping[str, Look]
-
-    @property
-    def user(self) -> str:
-        return quoted_ident(self.facts.user) or "CURRENT_USER"
-
-    def wanting(self, reason: Reason) -> Iterator[tuple[Check, CheckError, str]]:
-        """The checks that something of this reason keeps from seeing all, with the database ("" for the server)."""
-        for name, look in self.looks.items():
-            check = self.checks[name]
-            if any(error.reason in APPLIES_NOT for error in look.unmet):
-                continue
-            errors = [("", error) for error in look.unmet]
-            if look.error is not None:
-                errors.append(("", look.error))
-            if look.measurement is not None:
-                errors += [*look.measurement.hidden.items(), *look.measurement.failed.items()]
-            for database, error in errors:
-                if error.reason is reason:
-                    yield check, error, database
-
-    def applying(self) -> Iterator[Check]:
-        """The checks whose question arises on this server."""
-        for name, look in self.looks.items():
-            if not any(error.reason in APPLIES_NOT for error in look.unmet):
-                yield self.checks[name]
-
-
 def steps(patient: Patient) -> tuple[Step, ...]:
     """What to do, needed steps first, in an order that works."""
     found = [
@@ -88,6 +48,7 @@ def steps(patient: Patient) -> tuple[Step, ...]:
         *_connects(patient),
         *_settings(patient),
         *_extensions(patient),
+        *remedy_steps(patient),
         *advice_steps(patient.target, patient.platform, patient.facts, patient.survey),
         *_analyzes(patient),
     ]
@@ -99,6 +60,8 @@ def _privileges(patient: Patient) -> Iterator[Step]:
     functions: dict[tuple[str, str], list[str]] = {}
     held = patient.facts.privileges
     for check, error, database in patient.wanting(Reason.PRIVILEGE):
+        if error.remedy is not None:
+            continue
         declared = check.requires.privilege
         denied = _DENIED.search(str(error))
         if declared is not None and declared not in held:
@@ -316,7 +279,9 @@ def _loaded(patient: Patient, name: str) -> bool:
 
 def _analyzes(patient: Patient) -> Iterator[Step]:
     found: dict[str, list[str]] = {}
-    for check, _, database in patient.wanting(Reason.STATISTICS):
+    for check, error, database in patient.wanting(Reason.STATISTICS):
+        if error.remedy is not None:
+            continue
         for name in [database] if database else [one.name for one in patient.survey.databases if one.tables]:
             found.setdefault(name, []).append(check.name)
     for database, checks in found.items():

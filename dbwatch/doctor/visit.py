@@ -12,7 +12,7 @@ from dbwatch.doctor.examine import Look, look, opened
 from dbwatch.doctor.platforms import Platform
 from dbwatch.engines.base import Adapter, Session
 from dbwatch.errors import CheckError, Skipped, TargetError
-from dbwatch.model import Engine, Reason
+from dbwatch.model import Engine
 from dbwatch.runner.plan import selected
 from dbwatch.runner.watchdog import Watchdog
 
@@ -70,7 +70,7 @@ def _steps(
 ) -> tuple[Step, ...]:
     match target.engine:
         case Engine.POSTGRES:
-            from dbwatch.doctor.postgres import Patient
+            from dbwatch.doctor.patient import Patient
             from dbwatch.doctor.postgres import steps as postgres_steps
             from dbwatch.engines.postgres.session import PostgresSession
 
@@ -103,7 +103,7 @@ def _state(check: Check, seen: Look, step: Step | None) -> CheckState:
     if measured is not None and (blind := {**measured.failed, **measured.hidden}):
         database, cause = next(iter(blind.items()))
         more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""
-        missing = bool(measured.failed) or step is not None or cause.reason is Reason.PRIVILEGE
+        missing = bool(measured.failed) or step is not None
         return CheckState(check, State.DEGRADED, cause.reason, f"sees nothing in {database}{more}: {cause}", missing)
     if step is not None:
         return CheckState(check, State.DEGRADED, step.reason, step.what, missing=True)

@@ -157,6 +157,7 @@ class Runner:
             findings=verdict.findings,
             dropped_rows=int(measurement.truncated),
             lifetime=lifetime and check.sampled,
+            partial=bool(measurement.failed or measurement.hidden),
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from dbwatch.cli import main
 from tests.acceptance import estate
 from tests.acceptance.command import Answer, dbwatch
 from tests.conftest import wanted_majors
@@ -24,16 +27,24 @@ SECRET = "geheim-und-lang"
 SEEING = {"runs", "degraded"}
 
 
-@pytest.fixture(scope="module", params=wanted_majors(), ids=lambda major: f"pg{major}")
-def pg(request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    with Postgres(request.param, settings={"shared_preload_libraries": "auto_explain"}) as server:
+SETTINGS = {"shared_preload_libraries": "auto_explain"}
+
+
+@pytest.fixture(scope="module")
+def pg() -> Iterator[Postgres]:
+    """A server of the newest major, for what the version does not change."""
+    with Postgres(max(wanted_majors()), settings=SETTINGS) as server:
         estate.build(server)
         server.sql("DROP EXTENSION pg_stat_statements")
         yield server
 
 
 def doctor(*arguments: str) -> Answer:
-    return dbwatch("doctor", *arguments, "--format", "json")
+    """As the command does it, but without a new Python each time."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(["doctor", *arguments, "--format", "json"])
+    return Answer(code, out.getvalue(), err.getvalue())
 
 
 def steps(answer: Answer, *, needed: bool = True) -> list[dict[str, Any]]:
@@ -57,41 +68,46 @@ def states(answer: Answer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("options", ["", "NOINHERIT"])
-def test_what_it_prints_mends_it(pg: Postgres, options: str) -> None:
-    pg.sql(f"CREATE ROLE {identifier(NAME)} LOGIN {options}")
-    try:
-        first = doctor(pg.url(NAME))
-        assert first.code == 1, first
-        assert first.err == ""
-        assert first.target["user"] == NAME
-        denied = {check["check"] for check in first.target["checks"] if check["reason"] == "privilege"}
-        assert {"blocked_session", "connections_saturated", "index_bloat"} <= denied
-        apply(pg, first)
-        # The list of preloaded libraries is hidden at first: to guess it would throw others out of it.
-        second = doctor(pg.url(NAME))
-        loaded = [step for step in steps(second) if step["restart"]]
-        assert bool(loaded) is (second.code == 1)
-        assert loaded == steps(second)
-        apply(pg, second)
-        last = doctor(pg.url(NAME))
-        assert last.code == 0, steps(last) or [check for check in last.target["checks"] if check["missing"]]
-        assert steps(last) == []
-        assert not {"degraded", "failed"} & set(states(last).values())
-        assert "auto_explain" in pg.sql("SHOW shared_preload_libraries")[0][0]
-        assert states(last)["slow_statement"] == "runs"
-        checked = dbwatch("check", pg.url(NAME), "--format", "json")
-        skipped = {name: check for name, check in checked.checks.items() if check["status"] == "skipped"}
-        assert not [check for check in skipped.values() if check["reason"] in ("privilege", "extension")]
-        apply(pg, last, needed=False)
-        assert steps(doctor(pg.url(NAME)), needed=False) == []
-    finally:
-        # The role may own nothing, but it has rights in each.
-        for dbname in ("postgres", estate.SHOP, estate.PLAIN, estate.CLOSED):
-            pg.sql(f"DROP OWNED BY {identifier(NAME)}", dbname=dbname)
-        pg.sql(f"DROP ROLE {identifier(NAME)}")
-        pg.sql("ALTER SYSTEM RESET ALL")
-        pg.sql("DROP EXTENSION IF EXISTS pg_stat_statements")
-        pg.restart()
+@pytest.mark.parametrize("major", wanted_majors(), ids=lambda major: f"pg{major}")
+def test_what_it_prints_mends_it(major: int, options: str) -> None:
+    if options and major not in (15, 16, max(wanted_majors())):
+        pytest.skip("16 is where memberships got an INHERIT of their own")
+    with Postgres(major, settings=SETTINGS) as pg:
+        pg.create_database(estate.CLOSED)
+        pg.sql(f"REVOKE CONNECT ON DATABASE {estate.CLOSED} FROM PUBLIC")
+        pg.sql("CREATE TABLE filled (id serial PRIMARY KEY, t text)", dbname=estate.CLOSED)
+        pg.sql("CREATE TABLE filled AS SELECT g AS id, repeat('x', 90) AS t FROM generate_series(1, 50000) AS g")
+        pg.sql("CREATE INDEX ON filled (t, id)")
+        pg.sql("VACUUM ANALYZE filled")
+        pg.sql(f"CREATE ROLE {identifier(NAME)} LOGIN {options}")
+        _mend(pg)
+
+
+def _mend(pg: Postgres) -> None:
+    first = doctor(pg.url(NAME))
+    assert first.code == 1, first
+    assert first.err == ""
+    assert first.target["user"] == NAME
+    denied = {check["check"] for check in first.target["checks"] if check["reason"] == "privilege"}
+    assert {"blocked_session", "connections_saturated", "index_bloat"} <= denied
+    apply(pg, first)
+    # The list of preloaded libraries is hidden at first: to guess it would throw others out of it.
+    second = doctor(pg.url(NAME))
+    assert [step["what"] for step in steps(second)] == ["the library pg_stat_statements is not loaded"]
+    apply(pg, second)
+    last = doctor(pg.url(NAME))
+    assert last.code == 0, steps(last) or [check for check in last.target["checks"] if check["missing"]]
+    assert steps(last) == []
+    assert not {"degraded", "failed"} & set(states(last).values())
+    assert "auto_explain" in pg.sql("SHOW shared_preload_libraries")[0][0]
+    assert states(last)["slow_statement"] == "runs"
+    checked = dbwatch("check", pg.url(NAME), "--format", "json")
+    skipped = {name for name, check in checked.checks.items() if check["reason"] in ("privilege", "extension")}
+    told = {name for step in steps(last, needed=False) for name in step["checks"]}
+    assert skipped <= told
+    apply(pg, last, needed=False)
+    left = steps(doctor(pg.url(NAME)), needed=False)
+    assert [step for step in left if step["statements"]] == []
 
 
 def test_membership_without_inheritance(pg: Postgres) -> None:
@@ -115,7 +131,7 @@ def test_a_superuser_is_more_than_needed(pg: Postgres) -> None:
 def test_excess_limits_and_an_ending_password(pg: Postgres) -> None:
     pg.sql("CREATE ROLE much LOGIN REPLICATION CREATEDB CONNECTION LIMIT 2 VALID UNTIL '2026-11-25'")
     pg.sql("ALTER ROLE much VALID UNTIL 'infinity'")
-    assert not [step for step in steps(doctor(pg.url("much")), needed=False) if "password" in step["what"]]
+    assert not [step for step in steps(doctor(pg.url("much")), needed=False) if "password of" in step["what"]]
     until = pg.sql("SELECT (now() + interval '5 days')::text")[0][0]
     pg.sql(f"ALTER ROLE much VALID UNTIL '{until}'")
     answer = doctor(pg.url("much"))
@@ -134,8 +150,11 @@ def test_a_closed_database_that_is_left_out_is_not_missed(pg: Postgres, tmp_path
         f"watcher may not connect to database {estate.CLOSED}"
     ]
     config = tmp_path / "dbwatch.yaml"
-    config.write_text(f"targets:\n  - {{name: here, url: '{url}', databases: {{exclude: [{estate.CLOSED}]}}}}\n")
+    config.write_text(
+        f"targets:\n  - {{name: here, engine: postgres, url: '{url}', databases: {{exclude: [{estate.CLOSED}]}}}}\n"
+    )
     answer = doctor("here", "--config", str(config))
+    assert answer.err == ""
     assert not [step for step in steps(answer) if "connect" in step["what"]]
     assert states(answer)["unused_index"] == "runs"
 
@@ -231,7 +250,7 @@ def test_on_a_standby() -> None:
         apply(primary, doctor(standby.url("plain")))
         primary.wait_caught_up(standby)
         after = doctor(standby.url("plain"))
-        assert not [check for check in after.target["checks"] if check["reason"] == "privilege"]
+        assert not [check for check in after.target["checks"] if check["missing"] and check["reason"] == "privilege"]
 
 
 def test_nobody_there_and_no_secret() -> None:
@@ -270,7 +289,7 @@ def test_redis(kind: RedisKind) -> None:
 def test_both_engines_from_the_environment() -> None:
     with Postgres(max(wanted_majors())) as pg, RedisServer("redis-7.0") as redis:
         url = pg.create_monitor_role(grants=("pg_monitor", "pg_read_all_data"))
-        pg.sql("CREATE EXTENSION pg_stat_statements")
+        apply(pg, doctor(url))
         answer = dbwatch("doctor", "-f", "json", env={"DATABASE_URL": url, "REDIS_URL": redis.url()})
         document = json.loads(answer.out)
         assert [target["target"] for target in document["targets"]] == ["postgres", "redis"]

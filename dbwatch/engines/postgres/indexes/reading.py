@@ -13,31 +13,43 @@ from dbwatch.engines.postgres.probe import Fetch
 from dbwatch.model import RawRow
 
 _MOST = 2000
+_MOST_PAIRS = 500
 
 _SQL = r"""
 -- needs no privilege; reads the catalogue only
-with pair as materialized (
+with usual as materialized (
+  -- Below 16384 are the system's own. Materialized, so that the two sides are hashed and not looked up one by one.
+  select
+    i.indexrelid,
+    i.indrelid,
+    i.indkey[0] as first_key,
+    i.indclass[0] as first_class,
+    i.indkey::int2[] as keys,
+    i.indnkeyatts,
+    i.indnatts,
+    i.indisunique
+  from pg_catalog.pg_index as i
+  where i.indexrelid >= 16384
+    and i.indisvalid
+    and i.indisready
+    and i.indislive
+),
+pair as materialized (
   -- An operator class belongs to one access method. What may not be judged is left out when few are left.
   select
     narrow.indexrelid as narrow,
+    narrow.indrelid,
     wide.indexrelid as wide
-  from pg_catalog.pg_index as narrow
-  join pg_catalog.pg_index as wide
+  from usual as narrow
+  join usual as wide
     on wide.indrelid = narrow.indrelid
-    and wide.indkey[0] = narrow.indkey[0]
-    and wide.indclass[0] = narrow.indclass[0]
+    and wide.first_key = narrow.first_key
+    and wide.first_class = narrow.first_class
+    {pairing}
   where wide.indexrelid <> narrow.indexrelid
     and wide.indnkeyatts >= narrow.indnkeyatts
     and (not narrow.indisunique or wide.indisunique and wide.indnkeyatts = narrow.indnkeyatts)
-    and (wide.indkey::int2[])[0:narrow.indnkeyatts - 1] = (narrow.indkey::int2[])[0:narrow.indnkeyatts - 1]
-    and narrow.indisvalid
-    and narrow.indisready
-    and narrow.indislive
-    and wide.indisvalid
-    and wide.indisready
-    and wide.indislive
-    -- below are the system's own
-    and narrow.indexrelid >= 16384
+    and wide.keys[0:narrow.indnkeyatts - 1] = narrow.keys[0:narrow.indnkeyatts - 1]
 ),
 usable as materialized (
   select
@@ -45,12 +57,20 @@ usable as materialized (
     p.wide
   from pair as p
   join pg_catalog.pg_class as c on c.oid = p.narrow
+  join pg_catalog.pg_class as r on r.oid = p.indrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.relpersistence <> 't'
     -- What goes with a partitioned index cannot go alone: its parent is judged.
     and not c.relispartition
     and n.nspname <> 'information_schema'
     and n.nspname !~ '^pg_'
+  -- Of more than can be judged those of the largest tables: all that follows is dear.
+  order by
+    r.relpages desc,
+    r.oid,
+    p.narrow,
+    p.wide
+  limit {most}
 ),
 chosen as materialized (
   select p.narrow as oid from usable as p
@@ -156,9 +176,19 @@ order by
 """
 
 
+def read_twins(fetch: Fetch) -> Sequence[IndexDefinition]:
+    """All that may have a twin, those of the largest tables first."""
+    return _read(fetch, "and (wide.indnkeyatts, wide.indnatts) = (narrow.indnkeyatts, narrow.indnatts)")
+
+
 def read_definitions(fetch: Fetch) -> Sequence[IndexDefinition]:
     """All that may have a twin or a cover, those of the largest tables first."""
-    return [_definition(row) for row in fetch(_SQL, limit=_MOST)]
+    return _read(fetch, "")
+
+
+def _read(fetch: Fetch, pairing: str) -> Sequence[IndexDefinition]:
+    sql = _SQL.replace("{pairing}", pairing).replace("{most}", str(_MOST_PAIRS))
+    return [_definition(row) for row in fetch(sql, limit=_MOST)]
 
 
 def _definition(row: RawRow) -> IndexDefinition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dbwatch.engines.postgres.indexes.reading import read_definitions
+from dbwatch.engines.postgres.indexes.reading import read_definitions, read_twins
 from dbwatch.engines.postgres.indexes.redundancy import Surplus, covered, twins
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.model import RawRow
@@ -13,7 +13,7 @@ from dbwatch.template import quoted_ident
 
 def duplicate_index(context: ProbeContext) -> Sequence[RawRow]:
     """One row an index that is the same as another one, which stays; the largest first."""
-    return _rows(context, twins(read_definitions(context.fetch)))
+    return _rows(context, twins(read_twins(context.fetch)))
 
 
 def redundant_index(context: ProbeContext) -> Sequence[RawRow]:

@@ -104,6 +104,8 @@ known as (
       and p.tablename = r.relname
       and p.attname = a.attname
       and not p.inherited
+    -- The few by name: joined as a whole, the view is read for all columns of the database.
+    offset 0
   ) as s on true
 )
 select

@@ -88,19 +88,36 @@ reached as materialized (
   from fed as f
   union all
   select
-    f.seqrelid,
-    k.conrelid,
-    p.position,
+    j.seqrelid,
+    j.conrelid,
+    j.position,
     true
-  from pg_catalog.pg_constraint as k
-  cross join lateral rows from (
-    pg_catalog.unnest(k.conkey),
-    pg_catalog.unnest(k.confkey)
-  ) as p (position, referenced)
-  join fed as f
-    on f.relation = k.confrelid
-    and f.position = p.referenced
-  where k.contype = 'f'
+  from (
+    -- A full join can only be hashed or merged; the planner takes `fed` for two rows and would loop over it.
+    select
+      f.seqrelid,
+      k.conrelid,
+      k.position
+    from fed as f
+    full join (
+      select
+        k.conrelid,
+        k.confrelid,
+        p.position,
+        p.referenced
+      from pg_catalog.pg_constraint as k
+      cross join lateral rows from (
+        pg_catalog.unnest(k.conkey),
+        pg_catalog.unnest(k.confkey)
+      ) as p (position, referenced)
+      where k.contype = 'f'
+    ) as k
+      on k.confrelid = f.relation
+      and k.referenced = f.position
+    offset 0
+  ) as j
+  where j.seqrelid is not null
+    and j.conrelid is not null
 ),
 narrow as materialized (
   select distinct on (r.seqrelid)
