@@ -78,20 +78,30 @@ def case_servers(postgres: Callable[[int], Postgres]) -> Iterator[_Servers]:
         yield _Servers(postgres, running)
 
 
-@pytest.mark.parametrize(
-    ("major", "check_name", "case"),
-    [
-        pytest.param(major, name, case, id=f"pg{major}-{name}-{case.name}")
-        for major in wanted_majors()
-        for name, case in _cases(Engine.POSTGRES, PostgresCase)
-        if isinstance(case, PostgresCase) and case.runs_on(major)
-    ],
-)
-def test_postgres_case(major: int, check_name: str, case: PostgresCase, case_servers: _Servers, tmp_path: Path) -> None:
-    check = check_for(Engine.POSTGRES, check_name, case)
-    # A name that wants quotes everywhere: in URLs, SQL, labels and keys.
-    database = f'case "{next(_numbers)}"'
-    _verify(*postgres_stage.run_case(check, case, major, case_servers, database, tmp_path))
+def _cases_of(major: int) -> type:
+    """The cases of one major as a class: xdist gives a class to one worker, so that the majors are shared out."""
+
+    class Cases:
+        @pytest.mark.parametrize(
+            ("check_name", "case"),
+            [
+                pytest.param(name, case, id=f"pg{major}-{name}-{case.name}")
+                for name, case in _cases(Engine.POSTGRES, PostgresCase)
+                if isinstance(case, PostgresCase) and case.runs_on(major)
+            ],
+        )
+        def test_postgres_case(
+            self, check_name: str, case: PostgresCase, case_servers: _Servers, tmp_path: Path
+        ) -> None:
+            check = check_for(Engine.POSTGRES, check_name, case)
+            # A name that wants quotes everywhere: in URLs, SQL, labels and keys.
+            database = f'case "{next(_numbers)}"'
+            _verify(*postgres_stage.run_case(check, case, major, case_servers, database, tmp_path))
+
+    return Cases
+
+
+globals().update({f"TestPostgres{major}": _cases_of(major) for major in wanted_majors()})
 
 
 # -- Redis ------------------------------------------------------------------------------------------------------------

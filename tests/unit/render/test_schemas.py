@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from dbwatch.bundled import bundled
 from dbwatch.render.schemas import check_schema, config_schema, schemas
+from dbwatch.strictyaml import read_file
 from tests.unit.render.sample_checks import CONNECT, SLOT
 from tests.unit.render.schema_validation import problems
 
@@ -28,7 +28,7 @@ def test_both_have_an_address_and_a_title() -> None:
 
 @pytest.mark.parametrize("path", CHECK_FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_bundled_checks_fit(path: Path) -> None:
-    assert list(problems(yaml.safe_load(path.read_text(encoding="utf-8")), check_schema(), check_schema())) == []
+    assert list(problems(read_file(path).data, check_schema(), check_schema())) == []
 
 
 @pytest.mark.parametrize("duration", ["15s", "1h30m", "1d 12h", 60, 0.5, "90"])
