@@ -155,6 +155,7 @@ class Outcome:
 
     `finished` is a monotonic clock reading, `finished_at_seconds` the wall clock for people.
     `message` explains `reason`; `remedy` says what would change it.
+    `partial` says that some database could not be looked at this time.
     """
 
     target: str
@@ -172,6 +173,7 @@ class Outcome:
     finished_at_seconds: float = 0.0
     dropped_rows: int = 0
     lifetime: bool = False
+    partial: bool = False
 
     @property
     def answered(self) -> bool:

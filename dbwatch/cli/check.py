@@ -71,7 +71,7 @@ def run_check(options: CheckOptions) -> int:
     )
     write(text, options.output)
     if options.baseline is not None and (baseline is None or options.update_baseline):
-        now = recorded(result.views, datetime.datetime.now(tz=datetime.UTC))
+        now = recorded(result.views, datetime.datetime.now(tz=datetime.UTC), baseline)
         write(baseline_text(now), options.baseline)
         # Recording is the first step of a pipeline: whatever is there is known from now on.
         comparison = comparison or compare(now, result.views)

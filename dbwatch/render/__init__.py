@@ -48,11 +48,12 @@ def render_all(catalogue: Catalogue, *, runbook_base: str = RUNBOOK_BASE) -> Map
     unreachable = sorted(
         {alert_name(check) for check in catalogue if check.probe == CONNECT_PROBE and has_alert(check)}
     )
+    explaining = sorted({alert_name(check) for check in catalogue if check.group == "connections" and has_alert(check)})
     labels = sorted({label for check in catalogue for label in check.labels})
     files = [
         *alert_files(catalogue, runbook_base),
         self_alert_file(catalogue, runbook_base),
-        (PATH, inhibition_file(unreachable, labels)),
+        (PATH, inhibition_file(unreachable, explaining, labels)),
         *dashboard_files(catalogue),
         *check_pages(catalogue),
         *index_pages(catalogue),

@@ -14,9 +14,13 @@ _HEADER: Final = """\
 """
 
 
-def inhibition_file(unreachable: Iterable[str], labels: Iterable[str]) -> str:
-    """The text of the snippet; `unreachable` say that a target is down, `labels` tell a check's rows apart."""
+def inhibition_file(unreachable: Iterable[str], explaining: Iterable[str], labels: Iterable[str]) -> str:
+    """The text of the snippet; `unreachable` say that a target is down, `labels` tell a check's rows apart.
+
+    `explaining` may say why it is: a server without a free slot takes no connection, but answers the one we hold.
+    """
     down = "|".join(("DbwatchTargetDown", *unreachable))
+    spared = "|".join((down, *explaining))
     blind = "DbwatchDown|DbwatchSchedulerStuck"
     lines = [
         *_rule(
@@ -26,9 +30,9 @@ def inhibition_file(unreachable: Iterable[str], labels: Iterable[str]) -> str:
             ["job", "instance"],
         ),
         *_rule(
-            "A target that is down has no other news; what it had is old.",
+            "A target that is down has no other news but why; what it had is old.",
             [f'alertname=~"{down}"', 'severity="critical"'],
-            [f'component=~".+", alertname!~"{down}"'],
+            [f'component=~".+", alertname!~"{spared}"'],
             ["job", "instance", "target"],
         ),
         *_rule(

@@ -1,7 +1,7 @@
 """Owns the baseline of findings: recording what is known today, telling later what is new. Knows no report format.
 
 A finding is the same when target, check and key are. A check that could not look has fixed nothing, and neither has one
-that did not run or whose rows were cut off at its limit.
+that did not run, that did not see every database, or whose rows were cut off at its limit.
 """
 
 from __future__ import annotations
@@ -82,15 +82,24 @@ class Comparison:
         return sum(mark is novelty for mark in self.marks.values())
 
 
-def recorded(views: Sequence[TargetView], now: datetime.datetime) -> Baseline:
-    """What is known from `now` on, in a stable order, so that a repository shows what changed."""
-    found = sorted(_found(views), key=lambda known: (known.target, known.check, known.key))
-    unknown = sorted({(view.target.name, name) for view in views for name in _unknown(view)})
+def recorded(views: Sequence[TargetView], now: datetime.datetime, before: Baseline | None = None) -> Baseline:
+    """What is known from `now` on, in a stable order, so that a repository shows what changed.
+
+    Of `before` stays what this run did not look at: it would be news once somebody looks again.
+    """
+    places = {(known.target, known.check, known.key): known for known in _found(views)}
+    unknown = {(view.target.name, name) for view in views for name in _unknown(view)}
+    if before is not None:
+        looked, answered = _looked(views), _answered(views)
+        for known in before.findings:
+            if (known.target, known.check) not in looked:
+                places.setdefault((known.target, known.check, known.key), known)
+        unknown |= {(each.target, each.check) for each in before.unknown} - answered
     return Baseline(
         recorded_at=now.replace(microsecond=0),
         dbwatch_version=__version__,
-        findings=found,
-        unknown=[Unanswered(target=target, check=check) for target, check in unknown],
+        findings=[places[place] for place in sorted(places)],
+        unknown=[Unanswered(target=target, check=check) for target, check in sorted(unknown)],
     )
 
 
@@ -118,22 +127,43 @@ def load_baseline(path: Path) -> Baseline:
 def compare(baseline: Baseline, views: Sequence[TargetView]) -> Comparison:
     """What is new, worse or unchanged, and what is gone."""
     before = {(known.target, known.check, known.key): known for known in baseline.findings}
-    marks: dict[tuple[str, str, str], Novelty] = {}
-    looked: set[tuple[str, str]] = set()
-    for view in views:
-        for check in view.checks:
-            outcome = check.outcome
-            if outcome is None or not outcome.answered:
-                continue
-            if not outcome.dropped_rows:
-                looked.add((view.target.name, check.check.name))
-            for finding in outcome.findings:
-                place = (view.target.name, check.check.name, scalar_text(finding.key))
-                marks[place] = _novelty(before.get(place), finding)
+    looked = _looked(views)
+    marks = {
+        (view.target.name, check.check.name, key): _novelty(
+            before.get((view.target.name, check.check.name, key)), finding
+        )
+        for view in views
+        for check in view.checks
+        # One that failed in a database may have found something in another.
+        for finding in (check.outcome.findings if check.outcome is not None else ())
+        for key in (scalar_text(finding.key),)
+    }
     fixed = tuple(known for place, known in before.items() if place not in marks and place[:2] in looked)
     unknown_before = {(each.target, each.check) for each in baseline.unknown}
     unknown = {(view.target.name, name) for view in views for name in _unknown(view)}
     return Comparison(baseline.recorded_at, marks, fixed, frozenset(unknown - unknown_before))
+
+
+def _answered(views: Sequence[TargetView]) -> set[tuple[str, str]]:
+    return {
+        (view.target.name, check.check.name)
+        for view in views
+        for check in view.checks
+        if check.outcome is not None and check.outcome.answered
+    }
+
+
+def _looked(views: Sequence[TargetView]) -> set[tuple[str, str]]:
+    """The checks that saw all there is: what they do not find is gone."""
+    return {
+        (view.target.name, check.check.name)
+        for view in views
+        for check in view.checks
+        if check.outcome is not None
+        and check.outcome.answered
+        and not check.outcome.dropped_rows
+        and not check.outcome.partial
+    }
 
 
 def _novelty(known: Known | None, finding: Finding) -> Novelty:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dbwatch import __version__
 from dbwatch.catalogue import Check
-from dbwatch.model import Facts, Finding, Outcome, Row, Status
+from dbwatch.model import Facts, Finding, Outcome, Row, Status, worst
 from dbwatch.report.baseline import Comparison, Novelty
 from dbwatch.report.scalars import JsonValue, scalar_number, scalar_text
 from dbwatch.report.verdict import overall
@@ -58,6 +59,15 @@ def worst_first(views: Sequence[CheckView]) -> list[tuple[Check, Outcome]]:
     """
     ran = [(view.check, view.outcome) for view in views if view.outcome is not None]
     return sorted(ran, key=lambda pair: (-pair[1].status.severity, pair[0].every, pair[0].group, pair[0].name))
+
+
+def found_beside(check: Check, outcome: Outcome) -> Outcome | None:
+    """What a check found in some databases while others could not be looked at; None where that is not so."""
+    if outcome.status is not Status.UNKNOWN or not outcome.findings:
+        return None
+    found = outcome.findings
+    summary = found[0].message if len(found) == 1 else f"{check.summary}: {len(found)} found"
+    return replace(outcome, status=worst(finding.status for finding in found), summary=summary, reason=None)
 
 
 def _baseline(comparison: Comparison) -> dict[str, JsonValue]:

@@ -166,7 +166,7 @@ def _fix(finding: Finding, place: Place) -> str | None:
     if finding.fix is None:
         return None
     fix, database = finding.fix.strip(), finding.labels.get("database", "")
-    if not place.database or not database or database == place.database:
+    if not place.database or not database or database == place.database or "-- in database " in fix.lower():
         return fix
     where = f"-- in database {visible(database)}"
     return f"{where}\n{fix}" if "\n" in fix else f"{fix}  {where}"

@@ -49,7 +49,14 @@ def render_junit(
                 for finding in outcome.findings
                 if _fails(view.target.name, check, finding, fail_on, comparison, only_new=only_new)
             ]
-            kind = _fill(case, check, outcome, failing)
+            # As the exit code has it: a check that could not look then either is no news, a lost server always is.
+            passes = (
+                only_new
+                and comparison is not None
+                and view.state.up is not False
+                and (view.target.name, check.name) not in comparison.new_unknown
+            )
+            kind = _fill(case, check, outcome, failing, unknown_passes=passes)
             if kind is not None:
                 counts[kind] += 1
         suite.set("tests", str(len(pairs)))
@@ -69,13 +76,16 @@ def _fails(
     return not only_new or comparison is None or comparison.is_news(target, check.name, finding)
 
 
-def _fill(case: ElementTree.Element, check: Check, outcome: Outcome, failing: Sequence[Finding]) -> str | None:
+def _fill(
+    case: ElementTree.Element, check: Check, outcome: Outcome, failing: Sequence[Finding], *, unknown_passes: bool
+) -> str | None:
     """What became of the case; returns the attribute of the suite that counts it."""
-    if outcome.status is Status.UNKNOWN:
+    if outcome.status is Status.UNKNOWN and not unknown_passes:
         said = ElementTree.SubElement(case, "error", type=str(outcome.reason or "unknown"))
         said.set("message", _text(reason_text(outcome)))
+        said.text = _text(_body(failing)) if failing else None
         return "errors"
-    if outcome.status is Status.SKIPPED:
+    if outcome.status is Status.SKIPPED or (outcome.status is Status.UNKNOWN and not failing):
         ElementTree.SubElement(case, "skipped").text = _text(reason_text(outcome))
         return "skipped"
     if failing:

@@ -12,7 +12,7 @@ from dbwatch import units
 from dbwatch.catalogue import Check
 from dbwatch.model import Finding, Outcome, Status
 from dbwatch.report.baseline import Comparison, Novelty
-from dbwatch.report.document import worst_first
+from dbwatch.report.document import found_beside, worst_first
 from dbwatch.report.findings import reason_text
 from dbwatch.report.scalars import scalar_text
 from dbwatch.report.verdict import overall
@@ -66,9 +66,9 @@ def _target(view: TargetView, comparison: Comparison | None) -> Iterator[str]:
         if outcome.status is Status.UNKNOWN:
             quiet = False
             yield f"{_ICONS[Status.UNKNOWN]} {_code(check.name)}: {_plain(reason_text(outcome))}"
-        elif outcome.findings:
+        if outcome.findings:
             quiet = False
-            yield _found(view.target.name, check, outcome, comparison)
+            yield _found(view.target.name, check, found_beside(check, outcome) or outcome, comparison)
     if quiet:
         yield "Nothing found."
 

@@ -14,7 +14,7 @@ from dbwatch.catalogue.schema import Use
 from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.levels import Comparison, thresholds
 from dbwatch.model import Row, Status
-from dbwatch.report.document import worst_first
+from dbwatch.report.document import found_beside, worst_first
 from dbwatch.report.measures import Measure, measure_of
 from dbwatch.report.verdict import overall
 from dbwatch.store import TargetView
@@ -58,6 +58,8 @@ def _told(views: Sequence[TargetView]) -> Iterator[tuple[Status, str]]:
             if down and (check.probe == CONNECT_PROBE or outcome.status is Status.UNKNOWN):
                 continue
             yield outcome.status, _neutral(f"{outcome.status.upper()} {name} {check.name}: {outcome.summary}")
+            if (beside := found_beside(check, outcome)) is not None:
+                yield beside.status, _neutral(f"{beside.status.upper()} {name} {check.name}: {beside.summary}")
 
 
 def _neutral(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import quote
 
 from dbwatch import __version__
 from dbwatch.catalogue import Check
@@ -129,8 +130,9 @@ def _gone(
 
 
 def _location(target: str, key: str, place: str | None) -> JsonValue:
+    uri = quote(place or target, errors="replace")
     return {
-        "physicalLocation": {"artifactLocation": {"uri": place or target}, "region": {"startLine": 1}},
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},
         "logicalLocations": [{"fullyQualifiedName": scalar_text(f"{target}/{key}"), "kind": "resource"}],
     }
 

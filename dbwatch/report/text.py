@@ -18,7 +18,7 @@ from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.model import Engine, Outcome, Status
 from dbwatch.report.advice import advice
 from dbwatch.report.baseline import Comparison, Novelty
-from dbwatch.report.document import worst_first
+from dbwatch.report.document import found_beside, worst_first
 from dbwatch.report.findings import MOST_FINDINGS, Place, reason_text, words, write_found, write_unknown
 from dbwatch.report.paper import STYLES, Paper, plain
 from dbwatch.report.tables import write_rows
@@ -71,6 +71,7 @@ def _write_target(paper: Paper, view: TargetView, *, rows: bool, comparison: Com
         _write_unreachable(paper, view, lost)
     unknown = _grouped([pair for pair in pairs if pair[1].status is Status.UNKNOWN])
     found = [pair for pair in pairs if pair[1].status in (Status.CRITICAL, Status.WARNING)]
+    found += [(check, beside) for check, outcome in pairs if (beside := found_beside(check, outcome)) is not None]
     titles = [check.name for check, _ in found]
     titles += [group[0][0].name if len(group) == 1 else f"{len(group)} checks" for group in unknown]
     cells = min(_LONGEST_NAME, max((len(title) for title in titles), default=0))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import decimal
 import math
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.schema import ColumnFile, Use
@@ -17,14 +19,15 @@ from dbwatch.model import RawRow, Reason, Row
 
 def fit(check: Check, raw_rows: Iterable[RawRow]) -> tuple[Row, ...]:
     """The rows as declared. Raises CheckError(bad_result) naming the column."""
-    rows: list[Row] = []
+    rows = [_row(check, raw) for raw in raw_rows]
+    often = {key for key, count in Counter(row.key for row in rows).items() if count > 1}
+    if often:
+        rows = [replace(row, key=_exact_key(check, row)) if row.key in often else row for row in rows]
     seen: set[str] = set()
-    for raw in raw_rows:
-        row = _row(check, raw)
+    for row in rows:
         if row.key in seen:
             raise _bad(check, f"two rows have the key {row.key!r}; name a label that tells them apart")
         seen.add(row.key)
-        rows.append(row)
     return tuple(rows)
 
 
@@ -46,6 +49,15 @@ def _row(check: Check, raw: RawRow) -> Row:
             values[name] = _number(check, name, column, value)
     key = ".".join(labels[name] for name in check.key) if check.key else check.name
     return Row(labels, values, details, key=key)
+
+
+def _exact_key(check: Check, row: Row) -> str:
+    """Names may hold dots: "a.b".c is not a."b.c", and whoever may create the two must not blind a check."""
+    return ".".join(_part(row.labels[name]) for name in check.key) if check.key else row.key
+
+
+def _part(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if "." in text or text.startswith('"') else text
 
 
 def _text(value: object) -> str | None:

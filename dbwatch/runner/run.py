@@ -157,7 +157,8 @@ class Runner:
             findings=verdict.findings,
             dropped_rows=int(measurement.truncated),
             lifetime=lifetime and check.sampled,
-            partial=bool(measurement.failed or measurement.hidden),
+            # What is hidden for want of a right or of statistics stays so; a lock is gone at the next look.
+            partial=bool(measurement.failed) or any(e.reason is Reason.LOCK for e in measurement.hidden.values()),
         )
 
 

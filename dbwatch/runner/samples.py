@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbwatch.catalogue import Check
+from dbwatch.catalogue.schema import Use
 from dbwatch.levels import Earlier, Sample
 from dbwatch.model import Row
 
@@ -37,7 +38,8 @@ def reading(check: Check, rows: Sequence[Row], read_at: float, before: Reading |
 def sample(check: Check, row: Row, before: Reading | None, read_at: float, *, lifetime: bool) -> Sample:
     """What the level language sees of a row: its values, and those of the previous reading.
 
-    When the check names a `resets` column and it moved, the counters started over: the previous reading is zero.
+    When the check names a `resets` column, it moved and a number fell, all started over: the previous reading is zero.
+    Where none fell it was perhaps another's reset: PostgreSQL dates that of a single table on the whole database.
     With `lifetime` the previous reading is zero at an unknown time: deltas are totals, rates are unknown.
     """
     values: dict[str, float | str | None] = {**row.labels, **row.values, **row.details}
@@ -50,9 +52,20 @@ def sample(check: Check, row: Row, before: Reading | None, read_at: float, *, li
     previous = before.values.get(row.key)
     if previous is None:
         return Sample(values, None, elapsed)
-    if check.resets is not None and previous.get(check.resets) != row.values.get(check.resets):
+    moved = check.resets is not None and previous.get(check.resets) != row.values.get(check.resets)
+    if moved and _fell(check, previous, row.values):
         return Sample(values, zero, elapsed)
     earlier = tuple(
         Earlier(old.values[row.key], read_at - old.read_at) for old in before.older if row.key in old.values
     )
     return Sample(values, previous, elapsed, earlier)
+
+
+def _fell(check: Check, before: Mapping[str, float | None], now: Mapping[str, float | None]) -> bool:
+    for name, column in check.columns.items():
+        then, value = before.get(name), now.get(name)
+        if name == check.resets or column.use not in (Use.COUNTER, Use.DETAIL):
+            continue
+        if then is not None and (value is None or value < then):
+            return True
+    return False

@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance import estate
 from tests.acceptance.command import Answer, clean_environment, dbwatch
 from tests.conftest import wanted_majors
+from tests.harness.cluster import SAFE
 from tests.harness.pgbouncer import PgBouncer
 from tests.harness.postgres import Postgres
 
@@ -40,7 +41,7 @@ for _ in range({RUNS}):
 
 @pytest.fixture(scope="module")
 def pg() -> Iterator[Postgres]:
-    with Postgres(max(wanted_majors())) as server:
+    with Postgres(max(wanted_majors()), settings=SAFE) as server:
         estate.build(server)
         server.create_monitor_role()
         server.create_monitor_role("full role", grants=("pg_monitor", "pg_read_all_data"))
@@ -127,7 +128,7 @@ def test_nothing_stays_open_behind_it(pg: Postgres, pooler: PgBouncer) -> None:
 
 
 def test_a_pooler_whose_server_is_away() -> None:
-    with Postgres(max(wanted_majors())) as server:
+    with Postgres(max(wanted_majors()), settings=SAFE) as server:
         server.create_monitor_role()
         with PgBouncer(server) as bouncer:
             url = bouncer.url("dbwatch")

@@ -21,6 +21,7 @@ from dbwatch import __version__
 from tests.conftest import FreshPostgres, FreshRedis
 from tests.harness import ports
 from tests.harness.binaries import MissingError
+from tests.harness.cluster import SAFE
 from tests.harness.daemon import NOT_INHERITED
 from tests.harness.process import ServerProcess
 from tests.harness.redis import RedisServer
@@ -30,6 +31,10 @@ FOLDERS = ("dbwatch", "checks", "alerts", "dashboards")
 FILES = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
 OF_PYTHON = ("PYTHON", "VIRTUAL_ENV")
 UP = re.compile(r'^dbwatch_target_up\{[^}]*target="redis"[^}]*\} 1', re.MULTILINE)
+
+# The servers of the tests are not of the newest release, which is a warning.
+RELEASES = {"redis_version_outdated", "redis_version_unsupported"}
+LENIENT = ("--fail-on", "critical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +197,16 @@ def test_render_writes_the_committed_files(installed: Installed, tmp_path: Path)
 
 
 def test_check_a_real_server(installed: Installed, redis: RedisServer) -> None:
-    document = json.loads(installed.run("check", redis.url(), "--sample", "0", "--format", "json"))
+    document = json.loads(installed.run("check", redis.url(), "--sample", "0", "--format", "json", *LENIENT))
     (target,) = document["targets"]
-    assert (target["engine"], target["status"]) == ("redis", "ok")
+    assert target["engine"] == "redis"
+    assert {c["check"] for c in target["checks"] if c["status"] != "ok"} <= RELEASES
     assert target["server"]["version"].startswith("6.2")
 
 
 def test_check_a_real_postgresql(installed: Installed, fresh_postgres: FreshPostgres) -> None:
-    server = fresh_postgres(18)
-    document = json.loads(installed.run("check", server.url(), "--sample", "0", "--format", "json"))
+    server = fresh_postgres(18, settings=SAFE)
+    document = json.loads(installed.run("check", server.url(), "--sample", "0", "--format", "json", *LENIENT))
     (target,) = document["targets"]
     assert (target["engine"], target["server"]["role"]) == ("postgres", "primary")
     assert len(target["checks"]) >= 10

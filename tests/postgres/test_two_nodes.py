@@ -80,6 +80,21 @@ def test_two_ways_to_one_server_and_clones_on_purpose(fresh_postgres: FreshPostg
         assert watch.look("direct").status is Status.CRITICAL
 
 
+def test_the_settings_of_a_clone_are_not_held_against_a_standby(fresh_postgres: FreshPostgres) -> None:
+    primary, standby = _pair(max(wanted_majors()), fresh_postgres)
+    clone = primary.standby(name="clone", settings={"max_connections": "300"})
+    clone.promote()
+    with watching("standby_setting_lower") as watch:
+        for name, server in (("production", primary), ("standby", standby), ("rehearsal", clone)):
+            watch.add(name, server)
+        watch.look("production")
+        assert watch.look("standby").status is Status.OK
+        watch.look("rehearsal")
+        outcome = watch.look("standby")
+        assert (outcome.status, outcome.reason) == (Status.SKIPPED, Reason.NO_BASELINE)
+        assert "production, rehearsal" in outcome.summary
+
+
 @pytest.mark.parametrize("major", OLDEST_AND_NEWEST)
 def test_a_standby_with_less_room_than_its_primary(major: int, fresh_postgres: FreshPostgres) -> None:
     primary, standby = _pair(major, fresh_postgres)

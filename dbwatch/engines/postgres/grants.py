@@ -23,7 +23,7 @@ ALTER ROLE {user:ident} SET default_transaction_read_only = on;
 --   The bloat of tables, and that of their TOAST, is also told by the free space map. In every database to be watched:
 -- CREATE EXTENSION IF NOT EXISTS pg_freespacemap;
 
--- Optional, for weak_host_rule and broken_host_rule: what pg_hba.conf lets in. In every database that dbwatch connects to:
+-- Optional, for weak_host_rule and broken_host_rule, which judge pg_hba.conf. In every database dbwatch connects to:
 -- GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO {user:ident};
 
 -- Optional, for what statements cost: shared_preload_libraries = 'pg_stat_statements', a restart, and in one database:

@@ -1,4 +1,4 @@
-"""SQL of ours is plain ASCII: in a database that is not UTF-8 the server refuses any other character, even in a comment."""
+"""SQL of ours is plain ASCII: where a database is not UTF-8 the server refuses other characters, even in a comment."""
 
 from __future__ import annotations
 

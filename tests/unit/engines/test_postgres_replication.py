@@ -161,6 +161,7 @@ def _sender(**changed: object) -> RawRow:
         "sync_state": "async",
         "reply_seconds": 0.1,
         "logical": False,
+        "only_stores": False,
     }
     return {**row, **changed}
 
@@ -178,7 +179,10 @@ def _tell(world: World, *, delay: float, name: str = "dr", receiver_up: bool = T
         ("a watched one is", 3600.0, _sender(), 1024.0, 0.5),
         ("a subscriber cannot be", None, _sender(logical=True), 9 * GIB, 3600.5),
         ("an idle server tells no times", None, _sender(write_lag_seconds=None, flush_lag_seconds=None), 1024.0, None),
-        ("one that has said nothing yet", None, _sender(flush_lag_bytes=None, write_lag_bytes=None), 0.0, 0.002),
+        ("one that has said nothing yet", None, _sender(flush_lag_bytes=None, write_lag_bytes=None), 0.0, 0.001),
+        ("pg_receivewal flushes whole files", None, _sender(only_stores=True, flush_lag_seconds=600.0), 0.0, 0.001),
+        ("pg_receivewal without a slot", None, _sender(only_stores=True, flush_lag_bytes=None), 0.0, 0.001),
+        ("pg_recvlogical tells no replay", None, _sender(logical=True, replay_lag_seconds=None), 9 * GIB, 0.002),
     ],
 )
 def test_what_a_replica_owes(
@@ -243,6 +247,15 @@ def test_a_replica_whose_slot_was_dropped_is_not_missed(world: World) -> None:
     assert list(_gone(world)) == ["dr"]
     world.rows = [_connected(None)]
     assert _gone(world) == {}
+
+
+def test_a_replica_whose_slot_is_used_under_another_name_is_not_missed(world: World) -> None:
+    world.rows = [_connected("connector-7f9c", slot="cdc", slots=["cdc"])]
+    _gone(world)
+    world.rows = [_connected("other", slots=["cdc"])]
+    assert list(_gone(world)) == ["connector-7f9c"]
+    world.rows = [_connected("connector-b2d1", slot="cdc", slots=["cdc"])]
+    assert list(_gone(world)) == ["other"], "its consumer was started anew with another name"
 
 
 def test_a_standby_that_lost_this_server_is_missed_though_it_is_watched(world: World) -> None:

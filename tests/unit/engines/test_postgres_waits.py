@@ -77,3 +77,10 @@ def test_a_proof_holds_at_every_look() -> None:
     waited(waits, 700, None)
     assert waited(waits, 1000, replace(PAST, known_since=950.0)) == 50
     assert waited(waits, 1300, PAST) == 350
+
+
+def test_databases_that_are_gone_are_forgotten() -> None:
+    waits = Waits()
+    for number in range(500):
+        waits.look(f"build_{number}", 300.0 * number, {}, 900.0)
+    assert len(waits._looks) <= 5

@@ -127,7 +127,7 @@ def test_more_sequences_than_may_be_opened_are_taken_in_turns(clock: Clock, monk
     asked: list[set[int]] = []
 
     def answer(sql: str) -> Sequence[RawRow]:
-        left_out = sql.split("<> all ('{")[1].split("}")[0]
+        left_out = sql.split("unnest('{")[1].split("}")[0]
         gone = {int(oid) for oid in left_out.split(",") if oid}
         asked.append(gone)
         return [row for oid, row in there.items() if oid not in gone]
@@ -143,6 +143,26 @@ def test_more_sequences_than_may_be_opened_are_taken_in_turns(clock: Clock, monk
     for _ in range(10):
         rows = sequences.sequence_exhausted(context("sequence_exhausted", memory, answer))
     assert {row["sequence"] for row in rows} == {"s1", "s2", "s3", "s4"}, "what was dropped is forgotten"
+
+
+def test_what_is_kept_of_many_sequences_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequences, "MOST_OPENED", 500)
+    monkeypatch.setattr(sequences, "_MOST_IN_ROUND", 2000)
+
+    def answer(sql: str) -> Sequence[RawRow]:
+        gone = {int(oid) for oid in sql.split("unnest('{")[1].split("}")[0].split(",") if oid}
+        there = (sequence(oid, 0.8 if oid == 1700 else 0.1) for oid in range(1, 10_000))
+        return [row for row in there if row["oid"] not in gone][:500]
+
+    memory = Memory()
+    for _ in range(12):
+        rows = sequences.sequence_exhausted(context("sequence_exhausted", memory, answer))
+    assert rows[0]["sequence"] == "s1700"
+    kept = memory.of(sequences.SequenceMemory).rounds
+    most = check("sequence_exhausted").limit
+    assert all(
+        len(turn.whole) <= most and len(turn.present) <= most and len(turn.seen) < 3000 for turn in kept.values()
+    )
 
 
 def test_all_hidden_is_no_answer_and_some_hidden_are_unknown(clock: Clock) -> None:

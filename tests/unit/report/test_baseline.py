@@ -36,6 +36,12 @@ def _indexes(*names: str, cut: bool = False) -> TargetView:
     return view((UNUSED_INDEX, replace(found, dropped_rows=1) if cut else found))
 
 
+def _half(*names: str, status: Status = Status.WARNING) -> TargetView:
+    """As a check that found these in one database and could not look into another."""
+    found = outcome(UNUSED_INDEX, *(index(name) for name in names))
+    return view((UNUSED_INDEX, replace(found, status=status, partial=True)))
+
+
 def _slot(status: Status) -> TargetView:
     return view((REPLICATION_SLOT, outcome(REPLICATION_SLOT, slot(status=status))))
 
@@ -73,12 +79,43 @@ def test_what_gets_worse_is_news(before: Status, after: Status, novelty: Novelty
         view((UNUSED_INDEX, timed_out(UNUSED_INDEX))),
         view((UNUSED_INDEX, None)),
         _indexes("b_idx", cut=True),
+        _half("b_idx"),
         unreachable(),
     ],
-    ids=["another check", "no answer", "not run", "rows cut off", "unreachable"],
+    ids=["another check", "no answer", "not run", "rows cut off", "a database unseen", "unreachable"],
 )
 def test_what_was_not_looked_at_is_not_fixed(after: TargetView) -> None:
     assert _held(_indexes("a_idx"), [after]).fixed == ()
+
+
+def test_findings_beside_a_database_that_failed_are_compared() -> None:
+    after = _half("a_idx", "b_idx", status=Status.UNKNOWN)
+    held = _held(_indexes("a_idx"), [after])
+    assert _marks(held) == {"a_idx": "unchanged", "b_idx": "new"}
+    assert exit_code([after], only_new=held) == 3
+    for form in Format:
+        manner = Manner(comparison=held, only_new=True)
+        said = render(form, [after], started_at_seconds=0.0, duration_seconds=1.0, manner=manner)
+        if form not in (Format.NAGIOS, Format.PROMETHEUS):
+            assert "b_idx" in said.replace("\\", ""), f"{form} is silent about what was found in the other databases"
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        view((SLOW_STATEMENT, no_extension())),
+        view((UNUSED_INDEX, timed_out(UNUSED_INDEX))),
+        _half("b_idx"),
+        unreachable(),
+    ],
+    ids=["another check", "no answer", "a database unseen", "unreachable"],
+)
+def test_an_update_keeps_what_was_not_looked_at(now: TargetView) -> None:
+    first = recorded([_indexes("a_idx")], NOW)
+    updated = recorded([now], NOW, first)
+    assert _marks(compare(updated, [_indexes("a_idx")])) == {"a_idx": "unchanged"}
+    later = [known.key for known in recorded([_indexes("c_idx")], NOW, updated).findings if known.target == "orders"]
+    assert later == ["shop.public.c_idx"]
 
 
 def test_exit_code_for_news_only() -> None:

@@ -12,7 +12,7 @@ import pytest
 import xmlschema
 
 from dbwatch.model import Status
-from dbwatch.report import Format, Manner, render
+from dbwatch.report import Format, Manner, exit_code, render
 from dbwatch.report.baseline import compare, recorded
 from dbwatch.store import TargetView
 from tests.harness.binaries import schema
@@ -92,6 +92,15 @@ def test_junit_with_a_baseline_fails_for_news_only() -> None:
     assert "a_idx" not in news
 
 
+def test_junit_with_a_baseline_has_an_error_only_for_what_could_look_then() -> None:
+    blind = view((UNUSED_INDEX, timed_out(UNUSED_INDEX)))
+    seeing = view((UNUSED_INDEX, outcome(UNUSED_INDEX)))
+    for before, view_now, errors in ((blind, blind, 0), (seeing, blind, 1), (unreachable(), unreachable(), 1)):
+        manner = Manner(comparison=compare(recorded([before], NOW), [view_now]), only_new=True)
+        assert (len(_junit([view_now], manner).findall(".//error")) > 0) == (errors > 0)
+        assert (exit_code([view_now], only_new=manner.comparison) > 0) == (errors > 0)
+
+
 # -- SARIF ------------------------------------------------------------------------------------------------------------
 
 
@@ -112,6 +121,9 @@ def test_sarif_levels_places_and_failures() -> None:
     assert levels["postgres/unused_index"] == "warning"
     location = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
     assert location == {"uri": "dbwatch.yaml"}
+    (odd,) = _sarif([troubled()], Manner(place="my targets/ü.yaml"))["runs"]
+    place = odd["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert place == {"uri": "my%20targets/%C3%BC.yaml"}, "a URI reference has no blanks"
     assert run["invocations"][0]["executionSuccessful"] is False
 
 

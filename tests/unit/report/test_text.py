@@ -12,6 +12,7 @@ from dbwatch.config import Target
 from dbwatch.model import Engine, Reason, Status
 from dbwatch.report.text import render_text
 from dbwatch.store import TargetState, TargetView
+from dbwatch.template import Template
 from tests.unit.report.samples import (
     CACHE_MISS,
     IDLE_IN_TRANSACTION,
@@ -138,6 +139,8 @@ def test_a_fix_for_another_database_says_where_to_run_it() -> None:
     )
     alone = shown(view((UNUSED_INDEX, outcome(UNUSED_INDEX, index("b", database="other")))))
     assert "            fix: DROP INDEX CONCURRENTLY public.b;  -- in database other\n" in alone
+    telling = replace(UNUSED_INDEX, fix=Template.parse("DROP INDEX {index:ident};  -- in database {database:ident}"))
+    assert shown(view((telling, outcome(telling, index("b", database="other"))))).count("-- in database other") == 1
 
 
 def test_one_fix_for_all_is_said_once() -> None:

@@ -58,11 +58,13 @@ def test_first_reading_of_counters_is_no_verdict(tmp_path: Path, target: Target,
 
 def test_a_moved_resets_column_means_counters_from_zero(tmp_path: Path, target: Target, watchdog: Watchdog) -> None:
     check = make_check(tmp_path, warning="done_rate > 5", more="resets: length")
-    session = FakeSession([[row("a", 1, done=100)], [row("a", 2, done=180)]])
+    session = FakeSession([[row("a", 1, done=100)], [row("a", 2, done=80)], [row("a", 3, done=130)]])
     run = runner(target, watchdog)
     first = run.run(check, session)
     second = run.run(check, session, first.reading)
-    assert second.outcome.rows[0].values["done_rate"] == pytest.approx(18.0)
+    assert second.outcome.rows[0].values["done_rate"] == pytest.approx(8.0)
+    third = run.run(check, session, second.reading)
+    assert third.outcome.rows[0].values["done_rate"] == pytest.approx(5.0), "nothing fell, so something else was reset"
 
 
 def test_lifetime_values_are_marked_and_have_no_rate(tmp_path: Path, target: Target, watchdog: Watchdog) -> None:

@@ -33,7 +33,12 @@ from dbwatch.engines.postgres.probes.slots import replication_slot, replication_
 from dbwatch.engines.postgres.probes.split_brain import split_brain
 from dbwatch.engines.postgres.probes.stale import statistics_stale
 from dbwatch.engines.postgres.probes.statement_habits import count_for_existence, offset_pagination, select_star
-from dbwatch.engines.postgres.probes.statements import slow_statement, statement_evictions, statement_n_plus_one, statement_temp_writer
+from dbwatch.engines.postgres.probes.statements import (
+    slow_statement,
+    statement_evictions,
+    statement_n_plus_one,
+    statement_temp_writer,
+)
 from dbwatch.engines.postgres.probes.subscriptions import subscription_broken, subscription_table_stuck
 from dbwatch.engines.postgres.probes.transport import listener_without_tls, session_without_tls
 from dbwatch.engines.postgres.probes.unused import unused_index

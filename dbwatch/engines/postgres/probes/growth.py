@@ -20,7 +20,7 @@ _MOST_DATABASES = 1_000
 
 _SQL = """
 -- Privilege: CONNECT to a database, or pg_read_all_stats; without either it is left out. Lock: none. Walks the files of
--- each database on the server's disk, some 5 microseconds a file. One whose DROP was interrupted (datconnlimit -2) is left out.
+-- each database on the server's disk, some 5 us a file. One whose DROP was interrupted (datconnlimit -2) is left out.
 select
   d.datname::text as database,
   pg_catalog.pg_database_size(d.oid)::float8 as size_bytes

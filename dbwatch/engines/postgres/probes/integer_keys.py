@@ -77,6 +77,19 @@ integers as materialized (
         and f.adnum = a.attnum
         and f.adbin::pg_catalog.text like '%:funcid 1574 %'
     )
+),
+-- By itself, so that no planner reads the bounds of other columns as numbers before it has joined.
+measured as materialized (
+  select
+    i.*,
+    s.histogram_bounds,
+    s.correlation
+  from integers as i
+  join pg_catalog.pg_stats as s
+    on s.schemaname = i.nspname
+    and s.tablename = i.relname
+    and s.attname = i.attname
+    and not s.inherited
 )
 select
   i.oid::int8 as oid,
@@ -88,18 +101,13 @@ select
   i.reltuples::float8 as live_rows,
   b.least,
   b.most,
-  s.correlation::float8 as correlation
-from integers as i
-join pg_catalog.pg_stats as s
-  on s.schemaname = i.nspname
-  and s.tablename = i.relname
-  and s.attname = i.attname
-  and not s.inherited
+  i.correlation::float8 as correlation
+from measured as i
 cross join lateral (
   select
     min(v.value)::float8 as least,
     max(v.value)::float8 as most
-  from pg_catalog.unnest(s.histogram_bounds::pg_catalog.text::pg_catalog.int8[]) as v (value)
+  from pg_catalog.unnest(i.histogram_bounds::pg_catalog.text::pg_catalog.int8[]) as v (value)
 ) as b
 where b.most > 0
   and b.least >= 0

@@ -140,7 +140,8 @@ def _remedy(name: str, memory: float) -> str | None:
     mebibytes = int(memory // 2**20)
     match name:
         case "shared_buffers":
-            return f"ALTER SYSTEM SET shared_buffers = '{mebibytes // 4}MB';  -- takes effect with the next restart"
+            condition = "if this server has the machine to itself; takes effect with the next restart"
+            return f"ALTER SYSTEM SET shared_buffers = '{mebibytes // 4}MB';  -- {condition}"
         case "effective_cache_size":
             return f"ALTER SYSTEM SET effective_cache_size = '{mebibytes * 3 // 4}MB'; SELECT pg_reload_conf();"
         case _:

@@ -229,6 +229,8 @@ _HORIZON: Final = (
     " WHERE backend_xmin IS NOT NULL ORDER BY age(backend_xmin) DESC LIMIT 5;  -- see xmin_horizon_held"
 )
 
+_PREPARED: Final = "SELECT gid, owner, database, prepared FROM pg_prepared_xacts ORDER BY prepared;"
+
 _BLOCKER: Final = "SELECT pid, usename, application_name, state, xact_start FROM pg_stat_activity"
 
 
@@ -300,6 +302,8 @@ def _cause(row: RawRow, wait: Wait) -> tuple[str, str]:
         return "a vacuum works on it", "SELECT * FROM pg_stat_progress_vacuum;"
     if wait.left:
         return "vacuum comes and cannot remove them, an old snapshot is in the way", _HORIZON
+    if row["blocker_mode"] is not None and row["blocker_pid"] is None:
+        return f"{row['blocker_mode']} of a prepared transaction keeps vacuum out", _PREPARED
     if row["blocker_pid"] is not None:
         who = f"{row['blocker_role'] or row['blocker_name']}, pid {row['blocker_pid']}, {row['blocker_name']}"
         return f"{row['blocker_mode']} keeps vacuum out ({who})", f"{_BLOCKER} WHERE pid = {row['blocker_pid']};"

@@ -31,7 +31,8 @@ waiter as materialized (
   select
     a.pid,
     coalesce(a.usename::text, a.backend_type) || coalesce(' in ' || a.datname::text, '') as who,
-    extract(epoch from pg_catalog.clock_timestamp() - a.query_start)::float8 as seconds
+    -- A procedure commits many times in one statement: each of its transactions has a start of its own.
+    extract(epoch from pg_catalog.clock_timestamp() - greatest(a.query_start, a.xact_start))::float8 as seconds
   from pg_catalog.pg_stat_activity as a
   where a.wait_event = 'SyncRep'
 )
@@ -74,7 +75,7 @@ select
 from (select) as one_row
 left join pg_catalog.pg_stat_replication as r
   on r.state in ('startup', 'catchup', 'streaming')
-  and r.application_name !~ '^pg_[0-9]+_sync_[0-9]+'
+  and r.application_name !~ '^pg_[0-9]+_sync_[0-9]+|^pg_basebackup$'
   and not exists (
     select
     from pg_catalog.pg_replication_slots as b
@@ -161,13 +162,15 @@ def replica_missing(context: ProbeContext) -> Sequence[RawRow]:
 def _forget_moved(
     context: ProbeContext, known: KnownReplicas, connected: Mapping[str, RawRow], slots: Sequence[str]
 ) -> None:
-    """One whose slot was dropped was taken out of service; one that streams elsewhere is watched there."""
+    """Some are not gone: taken out of service with their slot, streaming elsewhere, or connected by another name."""
     elsewhere: set[str] = set()
     if context.cluster is not None:
         told = context.cluster.told(StandbyTold, within_seconds=STANDBY_SECONDS).values()
         elsewhere = {one.value.application_name for one in told if one.value.receiver_up}
+    taken_over = {row["slot"] for row in connected.values()}
     for name, one in list(known.replicas.items()):
-        if name not in connected and (name in elsewhere or (one.slot is not None and one.slot not in slots)):
+        moved = one.slot is not None and (one.slot not in slots or one.slot in taken_over)
+        if name not in connected and (name in elsewhere or moved):
             del known.replicas[name]
 
 

@@ -46,9 +46,10 @@ select
 """
 
 _SENDERS = """
--- Privilege: pg_read_all_stats. Lock: none. A base backup, its log stream (known by its temporary slot) and the first
--- copies of a subscription's tables are walsenders too and are left out. Two senders of one name are one row.
+-- Privilege: pg_read_all_stats. Lock: none. A base backup, its log stream (known by its name or temporary slot) and the
+-- first copies of a subscription's tables are walsenders too and are left out. Two senders of one name are one row.
 -- pg_receivewal replays nothing: what it has written is its position. A standby sends on what it has received.
+-- Of a position that a receiver never tells (pg_receivewal, pg_recvlogical) the server lets the time grow for ever.
 -- Negative distances (a sender that was faster than this query) become 0 by `case`: greatest(null, 0) is 0.
 with here as materialized (
   select
@@ -69,14 +70,15 @@ sender as (
     pg_catalog.pg_wal_lsn_diff(h.lsn, r.flush_lsn)::float8 as flushed,
     pg_catalog.pg_wal_lsn_diff(h.lsn, coalesce(r.replay_lsn, r.write_lsn))::float8 as replayed,
     extract(epoch from r.write_lag)::float8 as write_lag,
-    extract(epoch from r.flush_lag)::float8 as flush_lag,
-    extract(epoch from r.replay_lag)::float8 as replay_lag,
+    case when r.flush_lsn is not null then extract(epoch from r.flush_lag)::float8 end as flush_lag,
+    case when r.replay_lsn is not null then extract(epoch from r.replay_lag)::float8 end as replay_lag,
+    r.replay_lsn is null and s.slot_type is distinct from 'logical' as only_stores,
     extract(epoch from pg_catalog.clock_timestamp() - r.reply_time)::float8 as reply_seconds
   from pg_catalog.pg_stat_replication as r
   cross join here as h
   left join pg_catalog.pg_replication_slots as s on s.active_pid = r.pid
   where r.state in ('startup', 'catchup', 'streaming')
-    and r.application_name !~ '^pg_[0-9]+_sync_[0-9]+'
+    and r.application_name !~ '^pg_[0-9]+_sync_[0-9]+|^pg_basebackup$'
     and (s.slot_name ~ '^pg_basebackup_' and s.temporary) is not true
 )
 select
@@ -93,7 +95,8 @@ select
   min(s.state) as state,
   min(s.sync_state) as sync_state,
   max(s.reply_seconds) as reply_seconds,
-  bool_or(s.logical) as logical
+  bool_or(s.logical) as logical,
+  bool_and(s.only_stores) as only_stores
 from sender as s
 group by s.application_name
 order by
@@ -196,7 +199,7 @@ def replica_lag(context: ProbeContext) -> Sequence[RawRow]:
         name, senders = str(row["replica"]), int(str(row["senders"]))
         logical = bool(row["logical"])
         delay = 0.0 if logical else known_delay(standbys, name, senders)
-        told = {key: value for key, value in row.items() if key != "logical"}
+        told = {key: value for key, value in row.items() if key not in ("logical", "only_stores")}
         rows.append({**told, **_overdue(row, delay), "delay_seconds": delay})
     return rows
 
@@ -218,10 +221,12 @@ def _overdue(row: RawRow, delay: float | None) -> RawRow:
     """What the replica should have by now and has not.
 
     Replay counts only where it is known not to be held back on purpose: a delay is a setting of the standby, and a
-    primary cannot tell one from a replay that is stuck.
+    primary cannot tell one from a replay that is stuck. One that only stores log may flush whole files.
     """
-    received_bytes = row["flush_lag_bytes"] if row["flush_lag_bytes"] is not None else row["write_lag_bytes"]
-    received_seconds = row["flush_lag_seconds"] if row["flush_lag_seconds"] is not None else row["write_lag_seconds"]
+    stage = "write" if row["only_stores"] or row["flush_lag_bytes"] is None else "flush"
+    received_bytes, received_seconds = row[f"{stage}_lag_bytes"], row[f"{stage}_lag_seconds"]
+    if received_seconds is None:
+        received_seconds = row["write_lag_seconds"]
     replay_seconds = row["replay_lag_seconds"]
     if delay == 0.0:
         received_bytes = row["replay_lag_bytes"]

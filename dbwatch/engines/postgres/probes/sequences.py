@@ -8,7 +8,7 @@ in one run: those of a narrow type and the busiest first, in turns where there a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dbwatch.engines.postgres.history import History
@@ -23,6 +23,8 @@ _OVER = _DAY
 """A speed is told when a sequence has been watched for a day: nightly work is in it then."""
 _WORTH_TELLING = 0.5
 _MOST_REMEMBERED = 5_000
+_MOST_IN_ROUND = 100_000
+"""A round over more begins anew: what is known by number alone takes memory, too."""
 
 _SQL = r"""
 -- Privilege: SELECT or USAGE on a sequence (pg_read_all_data) shows its position; without it the row says so.
@@ -43,7 +45,12 @@ chosen as materialized (
   from pg_catalog.pg_sequence as s
   join pg_catalog.pg_class as c on c.oid = s.seqrelid
   where c.relpersistence <> 't'
-    and s.seqrelid <> all ('{{{leave_out}}}'::pg_catalog.oid[])
+    -- Joined, since before version 15 `<> all` goes through the whole array for each sequence.
+    and not exists (
+      select
+      from pg_catalog.unnest('{{{leave_out}}}'::pg_catalog.oid[]) as seen (oid)
+      where seen.oid = s.seqrelid
+    )
     and not exists (select from locked as l where l.relation = s.seqrelid)
   order by
     s.seqmax - case when s.seqmin > 0 then s.seqmin else 0 end < 4294967296 desc,
@@ -229,10 +236,37 @@ join pg_catalog.pg_namespace as n on n.oid = b.relnamespace
 
 @dataclass(slots=True)
 class _Round:
-    """Going through the sequences of one database in turns: what the last full round saw, and the present one."""
+    """Going through the sequences of one database in turns: the fullest of the last whole round, and of this one.
+
+    `seen` are those of this round that need no other look in it.
+    """
 
     whole: dict[int, RawRow] = field(default_factory=dict)
     present: dict[int, RawRow] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
+    is_readable: bool = False
+    was_readable: bool = False
+
+    def add(self, rows: Sequence[RawRow], most: int) -> None:
+        """One look. It ends the round when it met fewer than it may."""
+        self.is_readable = self.is_readable or any(bool(row["readable"]) for row in rows)
+        self.seen.update(_oid(row) for row in rows if _number(row["used_ratio"]) < _WORTH_TELLING)
+        for row in rows:
+            self.whole.pop(_oid(row), None)
+        self.present.update({_oid(row): row for row in rows})
+        self.present = _fullest(self.present, most)
+        if len(rows) < MOST_OPENED or len(self.seen) > _MOST_IN_ROUND:
+            self.whole, self.present, self.seen = self.present, {}, set()
+            self.was_readable, self.is_readable = self.is_readable, False
+
+
+def _fullest(rows: Mapping[int, RawRow], most: int) -> dict[int, RawRow]:
+    """Those worth telling, as many as are told; without those never used, or starting over by themselves."""
+    told = [
+        row for row in rows.values() if not row["starts_over"] and not (row["readable"] and row["position"] is None)
+    ]
+    told.sort(key=lambda row: (-_number(row["used_ratio"]), str(row["schema"]), str(row["sequence"])))
+    return {_oid(row): row for row in told[:most]}
 
 
 class SequenceMemory:
@@ -249,29 +283,17 @@ def sequence_exhausted(context: ProbeContext) -> Sequence[RawRow]:
     """One row a sequence, the most used first; those never used, or starting over by themselves, are left out."""
     database = context.facts.database
     memory = context.memory.of(SequenceMemory)
+    there = {*context.facts.databases, database}
+    memory.rounds = {name: turn for name, turn in memory.rounds.items() if name in there}
     turn = memory.rounds.setdefault(database, _Round())
-    seen = context.fetch(_sql(_leave_out(turn)), limit=MOST_OPENED)
-    turn.present.update({_oid(row): row for row in seen})
-    if len(seen) < MOST_OPENED:
-        turn.whole, turn.present = turn.present, {}
-    known = {**turn.whole, **turn.present}
-    if known and not any(row["readable"] for row in known.values()):
+    found = context.fetch(_sql(turn.seen), limit=MOST_OPENED)
+    turn.add(found, context.check.limit)
+    if found and not (turn.is_readable or turn.was_readable):
         raise Skipped(
-            Reason.PRIVILEGE,
-            f"the positions of {len(known)} sequences are hidden from this role; it needs pg_read_all_data",
+            Reason.PRIVILEGE, "the positions of the sequences are hidden from this role; it needs pg_read_all_data"
         )
-    rows = [
-        _row(database, row, _left_seconds(memory, database, row))
-        for row in known.values()
-        if not row["starts_over"] and not (row["readable"] and row["position"] is None)
-    ]
-    rows.sort(key=lambda row: (-_number(row["used_ratio"]), str(row["schema"]), str(row["sequence"])))
-    return rows[: context.check.limit]
-
-
-def _leave_out(turn: _Round) -> Iterable[int]:
-    """Those of this round, but not the ones that are worth a look every time."""
-    return (oid for oid, row in turn.present.items() if _number(row["used_ratio"]) < _WORTH_TELLING)
+    known = _fullest({**turn.whole, **turn.present}, context.check.limit)
+    return [_row(database, row, _left_seconds(memory, database, row)) for row in known.values()]
 
 
 def _sql(leave_out: Iterable[int]) -> str:

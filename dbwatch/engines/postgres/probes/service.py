@@ -39,16 +39,16 @@ class Wait:
 
 
 class Waits:
-    """The waits of one check by database; holds no more tables than the check's last look returned."""
+    """The waits of one check by database: the tables of its last look, of the databases looked at of late."""
 
     def __init__(self) -> None:
         self._looks: dict[str, tuple[float, Mapping[int, Wait]]] = {}
 
     def look(self, database: str, now: float, needs: Mapping[int, Need], patience_seconds: float) -> Mapping[int, Wait]:
         """The wait of every table in need, by oid. A look longer ago than `patience_seconds` proves nothing."""
+        # What proves nothing any more is forgotten: databases come and go under ever new names.
+        self._looks = {name: seen for name, seen in self._looks.items() if 0 <= now - seen[0] <= patience_seconds}
         looked_at, before = self._looks.get(database, (None, {}))
-        if looked_at is not None and not 0 <= now - looked_at <= patience_seconds:
-            looked_at, before = None, {}
         waits = {oid: _wait(need, before.get(oid), now, first_look=looked_at is None) for oid, need in needs.items()}
         self._looks[database] = (now, waits)
         return waits

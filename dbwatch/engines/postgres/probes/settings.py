@@ -170,9 +170,13 @@ def standby_setting_lower(context: ProbeContext) -> Sequence[RawRow]:
 
 
 def _primary_of(cluster: Cluster, within_seconds: float) -> tuple[str, PrimaryLimits]:
-    """The primary that told last. Raises Skipped when none is watched."""
+    """The primary that told last. Raises Skipped when none is watched, or it may be another one's."""
     told = cluster.told(PrimaryLimits, within_seconds=within_seconds)
     if not told:
         raise Skipped(Reason.NO_BASELINE, "no primary of this cluster is watched, or it has not been looked at yet")
     name = max(told, key=lambda target: told[target].at)
-    return name, told[name].value
+    limits = told[name].value
+    if any(other.value.values != limits.values for other in told.values()):
+        # A restored copy has the same system identifier, and nothing here tells whose standby this is.
+        raise Skipped(Reason.NO_BASELINE, f"several primaries of this cluster are watched: {', '.join(sorted(told))}")
+    return name, limits

@@ -119,6 +119,21 @@ read_by_index as materialized (
   from pg_catalog.pg_index as i
   where pg_catalog.pg_stat_get_numscans(i.indexrelid) > 0
 ),
+used_beside as materialized (
+  -- Tables that inherit from one are often the parts of one table, made by an extension (TimescaleDB) or by hand: what
+  -- is used in a young part is of no use in the old ones and still wanted.
+  select distinct
+    h.inhparent as parent,
+    i.indkey::text as columns
+  from pg_catalog.pg_inherits as h
+  join pg_catalog.pg_class as c
+    on c.oid = h.inhrelid
+    and c.relkind = 'r'
+    and not c.relispartition
+  join pg_catalog.pg_index as i on i.indrelid = h.inhrelid
+  cross join lateral (select i.indexrelid) as m (oid)
+  where {is_used}
+),
 scanned_elsewhere as materialized (
   select
     e.root,
@@ -167,6 +182,16 @@ unused as materialized (
       join pg_catalog.pg_index as i on i.indexrelid = m.oid
       join pg_catalog.pg_constraint as k on k.conrelid = i.indrelid and k.contype = 'f'
       where (i.indkey::int2[])[0:pg_catalog.cardinality(k.conkey) - 1] @> k.conkey
+      offset 0
+    )
+    and not exists (
+      select
+      from pg_catalog.unnest(u.tables) as m(oid)
+      join pg_catalog.pg_inherits as h on h.inhrelid = m.oid
+      join pg_catalog.pg_index as i on i.indexrelid = u.root
+      join used_beside as s
+        on s.parent = h.inhparent
+        and s.columns = i.indkey::text
       offset 0
     )
     and not exists (

@@ -1,4 +1,4 @@
-"""Owns measuring pg_wal and naming what keeps it: a slot, the archive, checkpoints, the summarizer, wal_keep_size.
+"""Owns measuring pg_wal and naming what keeps it: slot, archive, checkpoints, replay, summarizer, wal_keep_size.
 
 Each of them holds log back to a position of its own; the one that holds most is named. Where none of them holds half of
 what is there, nothing does: the server gives back files slowly after a peak.
@@ -17,13 +17,18 @@ from dbwatch.units import bytes_text
 _SQL = """
 -- Privilege: pg_monitor, to list pg_wal and its archive_status. Asks the system for the size of each file: 10,000 files
 -- take some 50 ms. A segment's place in the log is in its name; those ahead of the position wait to be used again.
+-- A standby cannot get past a checkpoint it has not replayed, so there the distance ends where replay is.
 with here as materialized (
   select
     case
       when pg_catalog.pg_is_in_recovery()
         then greatest(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())
       else pg_catalog.pg_current_wal_lsn()
-    end as position
+    end as position,
+    case
+      when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+      else pg_catalog.pg_current_wal_lsn()
+    end as done
 ),
 setting as (
   select
@@ -73,7 +78,16 @@ select
     from pg_catalog.pg_ls_archive_statusdir() as a
     where a.name ~ '^[0-9A-F]{24}[.]ready$'
   ) as archive_bytes,
-  pg_catalog.pg_wal_lsn_diff(h.position, c.redo_lsn)::float8 as checkpoint_bytes,
+  pg_catalog.pg_wal_lsn_diff(h.done, c.redo_lsn)::float8 as checkpoint_bytes,
+  case
+    when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_wal_lsn_diff(h.position, h.done)::float8
+  end as replay_bytes,
+  case
+    when pg_catalog.pg_is_in_recovery()
+      and pg_catalog.current_setting('recovery_min_apply_delay')::interval > interval '0'
+      then pg_catalog.pg_wal_lsn_diff(h.position, h.done)::float8
+    else 0
+  end as delayed_bytes,
   {summarizer} as summarizer_bytes,
   s.bytes as slot_bytes,
   s.slot_name
@@ -95,6 +109,7 @@ _SLOT = Template.parse('slot "{slot_name}" keeps {bytes}')
 _KEEPERS = {
     "archive": "{bytes} wait to be archived",
     "checkpoint": "the last checkpoint began {bytes} ago",
+    "replay": "{bytes} were received and are not replayed yet",
     "summarizer": "the summarizer is {bytes} behind",
     "keep": "wal_keep_size keeps {bytes}",
 }
@@ -105,6 +120,8 @@ _REMEDIES = {
     "archive": "SELECT last_failed_wal, last_failed_time, last_archived_wal, last_archived_time FROM pg_stat_archiver;"
     "  -- see archiver_failing; never delete files from pg_wal",
     "checkpoint": "CHECKPOINT;  -- then see in the log, with log_checkpoints, why it takes so long",
+    "replay": "SELECT pg_is_wal_replay_paused(), pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn(),"
+    " current_setting('recovery_min_apply_delay') AS delay;  -- see replication_lag",
     "summarizer": "SELECT * FROM pg_get_wal_summarizer_state();  -- the log says why; summarize_wal = off frees it",
     "keep": "SHOW wal_keep_size;  -- a slot with max_slot_wal_keep_size keeps what a standby needs and no more",
     "nothing": "SHOW max_wal_size;  -- nothing to do: files go with the next checkpoints",
@@ -124,7 +141,7 @@ def wal_directory_large(context: ProbeContext) -> Sequence[RawRow]:
 def _keeper(seen: RawRow) -> tuple[str, str]:
     """Who keeps most of the used files, and that in words."""
     used = (number(seen["directory_bytes"]) or 0.0) - (number(seen["spare_bytes"]) or 0.0)
-    names = ("slot", "archive", "checkpoint", "summarizer", "keep")
+    names = ("slot", "archive", "checkpoint", "replay", "summarizer", "keep")
     kept = {name: held for name in names if (held := number(seen[f"{name}_bytes"])) is not None}
     most = max(kept, key=lambda name: kept[name])
     if kept[most] < used / 2:
