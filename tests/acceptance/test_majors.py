@@ -90,9 +90,10 @@ def ask(pg: Postgres, user: str, *arguments: str, dbname: str = "postgres", leas
     `leashed`: a time limit of milliseconds may end a `begin`, before our own limit is set; we ask once more.
     """
     mark = pg.log_mark()
-    answer = dbwatch(
-        "check", pg.url(user, dbname), "--format", "json", "--sample", "0.2", "--exclude", UNSAFE, *arguments
-    )
+    asked = ("check", pg.url(user, dbname), "--format", "json", "--sample", "0.2", "--exclude", UNSAFE, *arguments)
+    answer = dbwatch(*asked)
+    if leashed and answer.code == 3:
+        answer = dbwatch(*asked)
     assert answer.code in (0, 1), {
         name: check for name, check in answer.checks.items() if check["status"] in ("critical", "unknown")
     }
@@ -105,8 +106,8 @@ def ask(pg: Postgres, user: str, *arguments: str, dbname: str = "postgres", leas
         noise = [line for line in noise if " ERROR: " in line and "canceling statement due to" not in line]
     assert noise == []
     if pg.settings.get("log_connections") == "on":
-        # Two of ours at once; the server counts one that we have closed until its process is gone.
-        assert 1 <= most_connections(lines, user) <= 3
+        # Two of ours at once; the server counts those that we have closed until their processes are gone.
+        assert 1 <= most_connections(lines, user) <= 5
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -51,6 +52,10 @@ class Postgres(Sessions, Lifetime):
         self._own_identity = own_identity
         self._process: ServerProcess | None = None
         self._standbys: list[Postgres] = []
+
+    def _await_end(self, pid: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            eventually(lambda: not Path(f"/proc/{pid}").exists(), timeout=1, every=0.001)
 
     # -- life --------------------------------------------------------------------------------------
 

@@ -60,14 +60,20 @@ class Sessions:
         Several statements in one text are one transaction. VACUUM and CREATE DATABASE want a call of their
         own.
         """
+        rows: list[Row] = []
         with self.connect(user, dbname) as session:
+            pid = session.info.backend_pid
             cursor = session.execute(text.encode(), params)
-            rows: list[Row] = []
             while True:
                 if cursor.description is not None:
                     rows = cursor.fetchall()
                 if not cursor.nextset():
-                    return rows
+                    break
+        self._await_end(pid)
+        return rows
+
+    def _await_end(self, pid: int) -> None:
+        """Wait until the session's process is gone, where it is one of this machine: it holds its slot until then."""
 
     def create_database(self, name: str, *, options: str = "") -> str:
         """Create a database (`options`: the rest of CREATE DATABASE) and return its name, which may be any."""
