@@ -13,7 +13,7 @@ from dbwatch.engines.postgres.probe import Fetch
 from dbwatch.model import RawRow
 
 _MOST = 2000
-_MOST_PAIRS = 500
+_MOST_PAIRS = 300
 
 _SQL = r"""
 -- needs no privilege; reads the catalogue only
