@@ -23,6 +23,31 @@ ALLOWED: Final = frozenset(
         "CLUSTER INFO",
     }
 )
+FOR_PROBES: Final = frozenset(
+    {
+        "CLIENT LIST",
+        "CLUSTER NODES",
+        "COMMANDLOG GET",
+        "COMMANDLOG LEN",
+        "CONFIG GET",
+        "MEMORY USAGE",
+        "SCAN",
+        "SENTINEL CKQUORUM",
+        "SENTINEL MASTERS",
+    }
+)
+"""Commands whose answers need a reader of ours: a check file cannot name them."""
+SETTINGS_READ: Final = frozenset(
+    {
+        "bind",
+        "latency-monitor-threshold",
+        "protected-mode",
+        "save",
+        "slowlog-log-slower-than",
+        "slowlog-max-len",
+    }
+)
+"""What CONFIG GET may ask for. Passwords are settings too, so there is no pattern and no other name."""
 _WITH_ARGUMENTS: Final = frozenset({"SLOWLOG GET", "LATENCY HISTORY", "LATENCY HISTOGRAM"})
 KNOWN_COMMANDS: Final = ", ".join(sorted(ALLOWED))
 

@@ -10,10 +10,10 @@ from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
+from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import Clusters
 from dbwatch.engines.postgres.connect import Phases, answer, open_connection
 from dbwatch.engines.postgres.errors import translate
-from dbwatch.engines.postgres.memory import Memory
 from dbwatch.engines.postgres.session import PostgresSession
 from dbwatch.errors import CheckError, TargetError
 from dbwatch.model import Engine, Facts, Reason

@@ -8,9 +8,9 @@ from typing import Protocol, TypeAlias
 
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
+from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import Cluster
 from dbwatch.engines.postgres.errors import Refused
-from dbwatch.engines.postgres.memory import Memory
 from dbwatch.model import Facts, RawRow
 
 

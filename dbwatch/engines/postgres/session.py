@@ -17,11 +17,11 @@ from dbwatch.catalogue.schema import Scope
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
+from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import Cluster, Clusters
 from dbwatch.engines.postgres.connect import open_connection
 from dbwatch.engines.postgres.facts import read_extensions, read_facts
 from dbwatch.engines.postgres.guard import Transaction, guarded
-from dbwatch.engines.postgres.memory import Memory
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import PROBES
 from dbwatch.engines.postgres.survey import DatabaseSurvey, Survey, survey_database, survey_role

@@ -8,9 +8,11 @@ from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
+from dbwatch.engines.memory import Memory
 from dbwatch.engines.redis.commands import acl_rule
 from dbwatch.engines.redis.errors import first_command_error, is_loading
 from dbwatch.engines.redis.opening import Opening
+from dbwatch.engines.redis.probes import PROBES
 from dbwatch.engines.redis.session import RedisSession
 from dbwatch.engines.redis.wire import Wire
 from dbwatch.errors import CheckError, TargetError
@@ -21,14 +23,17 @@ _ANSWERS_ALL_THE_SAME = frozenset({Reason.PRIVILEGE, Reason.PLATFORM, Reason.ERR
 
 
 class RedisAdapter:
-    """Redis and Valkey."""
+    """Redis and Valkey. One a lane: its memory is the target's."""
+
+    def __init__(self) -> None:
+        self._memory = Memory()
 
     @property
     def engine(self) -> Engine:
         return Engine.REDIS
 
     def connect(self, target: Target, deadline: Deadline) -> RedisSession:
-        session = RedisSession(target)
+        session = RedisSession(target, self._memory)
         session.open(deadline)
         return session
 
@@ -41,12 +46,15 @@ class RedisAdapter:
             row, seconds = _down(error, opening.seconds), time.monotonic() - started
         return Measurement((row,), seconds, time.monotonic())
 
-    def remedy(self, error: CheckError, check: Check, facts: Facts) -> str | None:  # noqa: ARG002 - part of the seam
+    def remedy(self, error: CheckError, check: Check, facts: Facts) -> str | None:
+        """All rules the check needs at once, so that nobody is sent back for the second one."""
         if error.reason is not Reason.PRIVILEGE:
             return None
-        rules = ["+info", "+ping"]
-        if error.step is not None and (rule := acl_rule(error.step)) not in rules:
-            rules.append(rule)
+        probe = PROBES.get(check.probe or "")
+        needed = ["INFO", "PING", *([check.command] if check.command else []), *(probe.commands if probe else ())]
+        if error.step is not None:
+            needed.append(error.step)
+        rules = dict.fromkeys(acl_rule(command) for command in needed)
         return f"ACL SETUSER {facts.user} {' '.join(rules)}"
 
 

@@ -8,25 +8,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from dbwatch.catalogue.commands import ALLOWED, KNOWN_COMMANDS, only_looks
+from dbwatch.catalogue.commands import ALLOWED, FOR_PROBES, KNOWN_COMMANDS, SETTINGS_READ, only_looks
 from dbwatch.errors import CheckError
 from dbwatch.model import Reason
 
 Fields: TypeAlias = Mapping[str, str]
 
-PRIVILEGES: Final = frozenset(command.partition(" ")[0].lower() for command in ALLOWED)
+
+def acl_name(command: str) -> str:
+    """`slowlog|len` of SLOWLOG LEN: how an ACL calls it."""
+    return "|".join(command.lower().split()[:2])
 
 
-def words_of(command: str) -> tuple[str, ...]:
+PRIVILEGES: Final = frozenset(acl_name(command) for command in ALLOWED | FOR_PROBES)
+
+
+def words_of(command: str, *arguments: str) -> tuple[str, ...]:
     """The command as it is sent. Raises CheckError when it is not one that only looks."""
-    if only_looks(command):
+    if not arguments and only_looks(command):
         return tuple(command.split())
+    if command == "CONFIG GET":
+        if arguments and set(arguments) <= SETTINGS_READ:
+            return ("CONFIG", "GET", *arguments)
+    elif command in ALLOWED | FOR_PROBES:
+        return (*command.split(), *arguments)
     raise CheckError(Reason.ERROR, f"dbwatch does not send {command}; a check may use {KNOWN_COMMANDS}", step="command")
 
 
 def acl_rule(command: str) -> str:
     """`+slowlog|len` of SLOWLOG LEN: what `ACL SETUSER` takes."""
-    return "+" + "|".join(command.lower().split()[:2])
+    return f"+{acl_name(command)}"
 
 
 def fields_of(reply: object) -> Fields:

@@ -36,6 +36,19 @@ def number(fields: Fields, name: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def flag(info: Fields, name: str, wanted: str) -> float | None:
+    """1 when the field says `wanted`, 0 when it says something else, None when it is missing."""
+    text = info.get(name)
+    return None if text is None else float(text == wanted)
+
+
+def error_count(info: Fields, code: str) -> float | None:
+    """How often clients were answered with this error; 0 when never, NULL when the server does not count."""
+    if "total_error_replies" not in info or "errorstat_ERRORSTATS_DISABLED" in info:
+        return None
+    return number(info, f"errorstat_{code}.count") or 0.0
+
+
 def _number(check: Check, wanted: FieldFile, fields: Fields) -> float | None:
     text = fields.get(wanted.field)
     if text is None:

@@ -9,11 +9,14 @@ from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
+from dbwatch.engines.memory import Memory
+from dbwatch.engines.redis.asking import Asking, Refusals, knock
 from dbwatch.engines.redis.commands import Fields, fields_of
 from dbwatch.engines.redis.errors import first_command_error
 from dbwatch.engines.redis.facts import facts_of
 from dbwatch.engines.redis.fields import row_of
 from dbwatch.engines.redis.opening import Opening
+from dbwatch.engines.redis.probe import ProbeContext
 from dbwatch.engines.redis.probes import PROBES
 from dbwatch.engines.redis.wire import Wire
 from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
@@ -36,12 +39,13 @@ class _Info:
 class RedisSession:
     """A connection that answers checks until it is closed."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, memory: Memory) -> None:
         self._target = target
+        self._memory = memory
         self._wire: Wire | None = None
         self._opening: Opening | None = None
         self._info: _Info | None = None
-        self._refused: frozenset[str] = frozenset()
+        self._refusals = Refusals(target.user or "default")
         self._ended = False
         self._step = "connect"
         self._facts = facts_of({}, target)
@@ -67,11 +71,12 @@ class RedisSession:
         return self._ended or self._wire is None or self._wire.closed
 
     def refresh(self, deadline: Deadline) -> Facts:
+        self._refusals.forget()  # what was refused may have been allowed since
         try:
             info = self._fresh_info(self._live_wire(deadline), deadline)
         except Skipped:
             return self._facts
-        self._facts = facts_of(info.fields, self._target, self._refused)
+        self._facts = facts_of(info.fields, self._target, self._refusals.names)
         return self._facts
 
     def measure(self, check: Check, deadline: Deadline) -> Measurement:
@@ -81,9 +86,8 @@ class RedisSession:
                 return self._probed(check, wire, deadline)
             return self._asked(check, wire, deadline)
         except Skipped as error:
-            if error.reason is Reason.PRIVILEGE and error.step is not None:
-                self._refused |= {error.step.partition(" ")[0].lower()}
-                self._facts = replace(self._facts, privileges=self._facts.privileges - self._refused)
+            self._refusals.note(error)
+            self._facts = replace(self._facts, privileges=self._facts.privileges - self._refusals.names)
             raise
 
     def cancel(self) -> None:
@@ -110,7 +114,7 @@ class RedisSession:
         except CheckError as error:
             wire.abort()
             raise first_command_error(error, "facts", self._target) from error
-        self._facts = facts_of(fields, self._target, self._refused)
+        self._facts = facts_of(fields, self._target, self._refusals.names)
         return wire
 
     def _live_wire(self, deadline: Deadline) -> Wire:
@@ -135,19 +139,36 @@ class RedisSession:
             known = ", ".join(sorted(PROBES))
             message = f"the Redis engine has no probe {check.probe}; it has {known}"
             raise CheckError(Reason.ERROR, message, step="probe")
+        for command in probe.commands:
+            self._refusals.stop(command)
         info, seconds = self._recent_info(check, wire, deadline)
-        return _whole(check, probe(info.fields), seconds, info.read_at)
+        asking = self._asking(wire, deadline)
+        context = ProbeContext(
+            info=info.fields,
+            ask=asking.ask,
+            knock=lambda: knock(self._target, deadline),
+            remaining=lambda: deadline.remaining,
+            facts=self._facts,
+            check=check,
+            target=self._target,
+            memory=self._memory,
+        )
+        return _whole(check, probe.look(context), seconds + asking.seconds, info.read_at)
 
     def _asked(self, check: Check, wire: Wire, deadline: Deadline) -> Measurement:
         command = check.command or ""
         if command == "INFO":
             info, seconds = self._recent_info(check, wire, deadline)
             return _whole(check, (row_of(check, info.fields),), seconds, info.read_at)
-        self._step = command
-        started = time.monotonic()
-        fields = fields_of(wire.ask(command, deadline))
-        read_at = time.monotonic()
-        return _whole(check, (row_of(check, fields),), read_at - started, read_at)
+        asking = self._asking(wire, deadline)
+        fields = fields_of(asking.ask(command))
+        return _whole(check, (row_of(check, fields),), asking.seconds, time.monotonic())
+
+    def _asking(self, wire: Wire, deadline: Deadline) -> Asking:
+        return Asking(wire, deadline, self._refusals, self._at)
+
+    def _at(self, step: str) -> None:
+        self._step = step
 
     def _recent_info(self, check: Check, wire: Wire, deadline: Deadline) -> tuple[_Info, float]:
         """INFO of the last second, and the server's time it cost now. No check gets one reading twice.
@@ -163,11 +184,10 @@ class RedisSession:
         return info, seconds
 
     def _fresh_info(self, wire: Wire, deadline: Deadline) -> _Info:
-        self._step = "INFO"
-        started = time.monotonic()
-        fields = fields_of(wire.ask("INFO", deadline))
-        read_at = time.monotonic()
-        self._info = _Info(fields, read_at, read_at - started)
+        """All sections: commandstats and latencystats are not among those INFO gives by itself."""
+        asking = self._asking(wire, deadline)
+        fields = fields_of(asking.ask("INFO", "all"))
+        self._info = _Info(fields, time.monotonic(), asking.seconds)
         return self._info
 
 

@@ -99,7 +99,7 @@ class Wire:
 
     def ask(self, command: str, deadline: Deadline, *arguments: str) -> object:
         """The answer to one allowed command. Raises CheckError; after ConnectionLost the wire is closed."""
-        return self._ask(words_of(" ".join((command, *arguments))), command, deadline.remaining)
+        return self._ask(words_of(command, *arguments), command, deadline.remaining)
 
     @property
     def closed(self) -> bool:

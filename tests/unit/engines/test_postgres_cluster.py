@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import MOST_POINTS, TAKEOVER_SECONDS, Cluster, Clusters, LsnClock, Window
-from dbwatch.engines.postgres.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)

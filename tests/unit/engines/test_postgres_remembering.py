@@ -13,8 +13,8 @@ import pytest
 
 from dbwatch.catalogue.loader import load_check
 from dbwatch.config import Target
+from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import Cluster
-from dbwatch.engines.postgres.memory import Memory
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import PROBES
 from dbwatch.engines.postgres.probes.split_brain import Primary, other_primaries

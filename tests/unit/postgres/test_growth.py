@@ -10,7 +10,7 @@ import pytest
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.loader import load_check
 from dbwatch.config import Target
-from dbwatch.engines.postgres.memory import Memory
+from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import growth, sequences
 from dbwatch.errors import Skipped

@@ -14,7 +14,8 @@ from dbwatch.config import Target
 from dbwatch.engines.redis.commands import acl_rule, fields_of, words_of
 from dbwatch.engines.redis.facts import facts_of, version_tuple
 from dbwatch.engines.redis.fields import row_of
-from dbwatch.engines.redis.probes import memory, persistence
+from dbwatch.engines.redis.memory_use import memory
+from dbwatch.engines.redis.persistence import persistence
 from dbwatch.engines.redis.replication import replication
 from dbwatch.errors import CheckError
 from dbwatch.model import Engine, Reason, Role
@@ -77,6 +78,11 @@ def test_a_reply_without_names_is_a_bad_result() -> None:
 
 def test_the_commands() -> None:
     assert words_of("SLOWLOG GET 10") == ("SLOWLOG", "GET", "10")
+    assert words_of("CONFIG GET", "save", "bind") == ("CONFIG", "GET", "save", "bind")
+    assert words_of("MEMORY USAGE", "a key") == ("MEMORY", "USAGE", "a key")
+    for settings in (("requirepass",), ("save", "*"), ("*",)):
+        with pytest.raises(CheckError):
+            words_of("CONFIG GET", *settings)
     assert acl_rule("SLOWLOG GET 10") == "+slowlog|get"
     assert acl_rule("INFO") == "+info"
     for refused in ("INFO all", "slowlog len", "SLOWLOG RESET", "SLOWLOG", "CONFIG GET", "PING x"):
@@ -105,7 +111,7 @@ def test_facts_without_info_and_of_a_replica() -> None:
     assert (nothing.version, nothing.version_text, nothing.started_at_seconds) == ((0,), "unknown", None)
     assert facts_of(info(role="slave"), TARGET).role is Role.STANDBY
     assert facts_of(info(), TARGET).started_at_seconds == 1_800_000_000 - 100
-    assert "slowlog" not in facts_of(info(), TARGET, frozenset({"slowlog"})).privileges
+    assert "slowlog|len" not in facts_of(info(), TARGET, frozenset({"slowlog|len"})).privileges
 
 
 def test_a_missing_field_is_null_and_never_zero() -> None:

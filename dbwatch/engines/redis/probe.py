@@ -1,0 +1,54 @@
+"""Owns what a Python probe gets to see: INFO, commands that only look, facts, memory. Knows no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from dbwatch.catalogue import Check
+from dbwatch.config import Target
+from dbwatch.engines.memory import Memory
+from dbwatch.engines.redis.commands import Fields
+from dbwatch.errors import CheckError
+from dbwatch.model import Facts, RawRow
+
+
+class Ask(Protocol):
+    """Send one command of `catalogue.commands`. Raises Skipped where this user or server does not have it."""
+
+    def __call__(self, command: str, *arguments: str) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeContext:
+    """`info` is INFO of the last second; `memory` is the target's own; `remaining()` are the seconds left of the run.
+
+    `knock()` opens a second connection without any credentials and sends PING: None when it was answered, else why
+    not.
+    """
+
+    info: Fields
+    ask: Ask
+    knock: Callable[[], CheckError | None]
+    remaining: Callable[[], float]
+    facts: Facts
+    check: Check
+    target: Target
+    memory: Memory
+
+
+Rows: TypeAlias = tuple[RawRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A way to measure, and the commands beyond INFO that it cannot do without (one refused: skipped, none is sent)."""
+
+    look: Callable[[ProbeContext], Rows]
+    commands: tuple[str, ...] = ()
+
+
+def of_info(read: Callable[[Fields], Rows]) -> Probe:
+    """A probe that is a reading of INFO and nothing else."""
+    return Probe(lambda context: read(context.info))
