@@ -12,10 +12,10 @@ WORKERS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test unit lint format demo render bench clean lock
+.PHONY: help venv servers test test-all unit lint format demo render bench clean lock
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 venv: $(VENV)/.stamp ## .venv with the locked dependencies and dbwatch, editable
 
@@ -43,6 +43,9 @@ format: venv ## let ruff mend what it can
 
 test: venv servers lint ## everything CI runs
 	$(PYTEST) -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+
+test-all: export DBWATCH_CASES := all
+test-all: test ## and every case on every version of the servers, which CI leaves out
 
 unit: venv ## the tests that need no server
 	$(PYTEST) -n 2 tests/unit $(PYTEST_ARGS)

@@ -1,7 +1,7 @@
 """Fixtures for tests that talk to real servers: shared ones for the session, fresh ones for a test that breaks things.
 
-A shared server is started at its first use, one a worker, and ended with the session; a test that changes
-it for others (stops it, alters settings, leaves sessions) takes `fresh_postgres` or `fresh_redis` instead.
+A shared server is started at its first use, one a worker, and ended with the session; autovacuum stays away. A test
+that changes it for others (stops it, alters settings, leaves sessions) takes `fresh_postgres` or `fresh_redis` instead.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from tests.harness.binaries import (
 from tests.harness.binaries import (
     postgres_majors as found_majors,
 )
+from tests.harness.cluster import UNTOUCHED
 from tests.harness.pgbouncer import PgBouncer
 from tests.harness.postgres import Postgres
 from tests.harness.proxy import Proxy
 from tests.harness.reaper import reaper
 from tests.harness.redis import RedisServer
 from tests.harness.requirement import unavailable
+
+pytest_plugins = ["tests.proof.plugin", "tests.faults.plugin"]
 
 
 class FreshPostgres(Protocol):
@@ -48,6 +51,12 @@ def wanted_majors() -> tuple[int, ...]:
     """The majors that `pg` runs over: DBWATCH_PG_MAJORS (`16,18`), else every supported one."""
     named = os.environ.get("DBWATCH_PG_MAJORS")
     return tuple(int(major) for major in named.split(",")) if named else SUPPORTED_MAJORS
+
+
+def end_majors() -> tuple[int, ...]:
+    """The oldest and the newest, for what is dear and hardly differs between versions; DBWATCH_CASES=all: every one."""
+    majors = wanted_majors()
+    return majors if os.environ.get("DBWATCH_CASES") == "all" else tuple(sorted({min(majors), max(majors)}))
 
 
 # -- a missing program -----------------------------------------------------------------------------
@@ -69,6 +78,24 @@ def _judged() -> Generator[None, object, object]:
     except MissingError as error:
         missing = error
     unavailable(missing)  # outside of the except block, so that the report is this one sentence
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    if config.getoption("dist") != "loadscope":
+        return None
+    from tests.harness.sharing import Sharing
+
+    config.option.loadscopereorder = False
+    return Sharing(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        from tests.harness.sharing import place_of
+
+        items.sort(key=lambda item: place_of(item.nodeid))
 
 
 def pytest_unconfigure() -> None:
@@ -94,7 +121,7 @@ def postgres() -> Iterator[Callable[[int], Postgres]]:
 
         def shared(major: int) -> Postgres:
             if major not in servers:
-                servers[major] = running.enter_context(Postgres(major))
+                servers[major] = running.enter_context(Postgres(major, settings=UNTOUCHED))
             return servers[major]
 
         yield shared
@@ -103,6 +130,12 @@ def postgres() -> Iterator[Callable[[int], Postgres]]:
 @pytest.fixture(params=wanted_majors(), ids=lambda major: f"pg{major}")
 def pg(request: pytest.FixtureRequest, postgres: Callable[[int], Postgres]) -> Postgres:
     """The shared server of each supported major in turn."""
+    return postgres(request.param)
+
+
+@pytest.fixture(params=end_majors(), ids=lambda major: f"pg{major}")
+def end_pg(request: pytest.FixtureRequest, postgres: Callable[[int], Postgres]) -> Postgres:
+    """The shared server of each of `end_majors` in turn."""
     return postgres(request.param)
 
 

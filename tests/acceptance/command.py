@@ -1,4 +1,4 @@
-"""The product as its user runs it: one process of `python -m dbwatch`, with nothing of ours in its environment."""
+"""The product as its user runs it: one process of dbwatch, with nothing of ours in its environment."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.nursery import Nursery
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "dbwatch")
+_nursery = Nursery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +64,14 @@ def clean_environment(**extra: str) -> dict[str, str]:
 
 def dbwatch(*args: object, env: Mapping[str, str] | None = None, timeout: float = 90.0) -> Answer:
     """Run `dbwatch ARGS` to its end, in a folder that is not the checkout."""
-    done = start(*args, env=env)
     try:
-        out, err = done.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        done.kill()
-        out, err = done.communicate()
-        raise AssertionError(f"dbwatch {args} did not end in {timeout:g} s:\n{out}\n{err}") from None
-    return Answer(done.returncode, out, err)
+        return Answer(*_nursery.run([*map(str, args)], clean_environment(**(env or {})), timeout))
+    except TimeoutError as error:
+        raise AssertionError(f"dbwatch {args} did not end in {timeout:g} s:\n{error}") from None
 
 
 def start(*args: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start `dbwatch ARGS` with pipes for its output; the caller waits for it."""
+    """Start `python -m dbwatch ARGS` with pipes for its output; the caller waits for it."""
     return subprocess.Popen(
         [*PROGRAM, *map(str, args)],
         stdin=subprocess.DEVNULL,

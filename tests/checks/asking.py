@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from dbwatch.catalogue import Check
@@ -18,11 +19,17 @@ from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store
 from dbwatch.units import parse_duration
 from tests.checks.cases import CHECKS, Case
+from tests.proof.capture import listen
 
 
 def check_for(engine: Engine, name: str, case: Case) -> Check:
     """The bundled check with the case's thresholds, on a server that leaves no reading out of reach."""
-    return load_check(CHECKS / engine.value / f"{name}.yaml", engine).with_levels(case.thresholds)
+    return _loaded(engine, name).with_levels(case.thresholds)
+
+
+@cache
+def _loaded(engine: Engine, name: str) -> Check:
+    return load_check(CHECKS / engine.value / f"{name}.yaml", engine)
 
 
 def with_extras(target: Target, case: Case, folder: Path) -> Target:
@@ -51,8 +58,11 @@ def ask(target: Target, check: Check, case: Case, between: Callable[[], None]) -
 
     `between` happens before the last look.
     """
-    watchdog = Watchdog()
-    lane = Lane(target, Engines().adapter(target.engine), [check], Store(), watchdog)
+    watchdog, store = Watchdog(), Store()
+    listen(store)
+    if case.thresholds:
+        target = replace(target, thresholds={check.name: case.thresholds})
+    lane = Lane(target, Engines().adapter(target.engine), [check], store, watchdog)
     try:
         looks = case.looks or (2 if check.sampled and case.sample else 1)
         for _ in range(looks - 1):

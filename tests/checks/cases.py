@@ -173,13 +173,43 @@ class Repeat(Strict):
 Commands = list[str | Repeat]
 
 
+class RedisTls(Strict):
+    """Days until the server's certificate ends, and that of its authority; negative ones have passed."""
+
+    days: int = 90
+    ca_days: int = 90
+
+
+class RedisNode(Strict):
+    """A node of a cluster as its `nodes.conf` remembers it. The one with the flag `myself` is checked, others are dead.
+
+    `of` is the id of a replica's primary, `slots` as in `0-8191`.
+    """
+
+    id: str
+    flags: str
+    of: str | None = None
+    slots: str = ""
+
+
 class RedisServerFile(Strict):
+    """`mode: sentinel` checks a Sentinel with this config that watches the master under the name `main`.
+
+    `mode: cluster` checks a node of a cluster that knows `nodes`. `tls` gives the server a second port, with TLS.
+    """
+
+    mode: Literal["standalone", "sentinel", "cluster"] = "standalone"
     config: dict[str, str] = Field(default_factory=dict)
+    nodes: list[RedisNode] = Field(default_factory=list)
+    tls: RedisTls | None = None
 
 
 class RedisFault(Strict):
+    """`restart` stops the server, starts it again and waits for its first answer: it may be loading."""
+
     freeze: bool = False
     stop: bool = False
+    restart: bool = False
 
 
 class RedisMonitor(Strict):
@@ -200,13 +230,16 @@ class RedisCase(Case):
 
     `sessions` are commands sent on connections that stay open and are not answered, as a BLPOP.
     `fault_primary` befalls the master of a checked replica. `{port}` is the checked server's, `{primary_port}` the
-    master's.
+    master's, `{replica_port}` its replica's. Where a Sentinel is checked, `setup` and `between` are its own.
+    `network: true` comes by an address of this machine beyond loopback, `socket: true` by a socket file.
     """
 
     kinds: list[str] | None = None
     server: RedisServerFile | None = None
     role: Literal["master", "replica"] = "master"
     replica: bool = False
+    network: bool = False
+    socket: bool = False
     setup: Commands = Field(default_factory=list)
     replica_setup: Commands = Field(default_factory=list)
     sessions: list[str] = Field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,10 +23,13 @@ from tests.checks.cases import (
     case_file,
 )
 from tests.checks.expectation import differences, told
+from tests.checks.majors import cases_for
 from tests.conftest import wanted_majors
-from tests.harness.binaries import REDIS_KINDS, RedisKind
+from tests.harness.binaries import REDIS_ENDS, REDIS_KINDS, RedisKind
+from tests.harness.cluster import UNTOUCHED
 from tests.harness.postgres import Postgres
 from tests.harness.redis import RedisServer
+from tests.proof.capture import recorded
 
 FILES = [case_file(engine, name) for engine, name in all_check_names()]
 _numbers = itertools.count(1)
@@ -41,7 +45,7 @@ def test_every_check_has_cases_that_fire_and_cases_that_do_not(file: CaseFile) -
     assert Status.OK in statuses, "no case in which the check is silent"
 
 
-def _cases(engine: Engine, kind: type[PostgresCase | RedisCase | BackupCase]) -> Iterator[tuple[str, object]]:
+def _cases(engine: Engine, kind: type[RedisCase | BackupCase]) -> Iterator[tuple[str, object]]:
     for file in FILES:
         if file.engine is engine:
             for case in file.cases:
@@ -65,7 +69,7 @@ class _Servers:
 
     def pair(self, major: int) -> tuple[Postgres, Postgres]:
         if major not in self._pairs:
-            settings = {"wal_retrieve_retry_interval": "100ms", "wal_level": "logical"}
+            settings = {"wal_retrieve_retry_interval": "100ms", "wal_level": "logical", **UNTOUCHED}
             primary = self._running.enter_context(Postgres(major, settings=settings, name=f"pair{major}"))
             self._pairs[major] = (primary, primary.standby())
         return self._pairs[major]
@@ -80,15 +84,17 @@ def case_servers(postgres: Callable[[int], Postgres]) -> Iterator[_Servers]:
 
 def _cases_of(major: int) -> type:
     """The cases of one major as a class: xdist gives a class to one worker, so that the majors are shared out."""
+    chosen = [
+        (file.check, case)
+        for file in FILES
+        if file.engine is Engine.POSTGRES
+        for case in cases_for(major, wanted_majors(), [case for case in file.cases if isinstance(case, PostgresCase)])
+    ]
 
     class Cases:
         @pytest.mark.parametrize(
             ("check_name", "case"),
-            [
-                pytest.param(name, case, id=f"pg{major}-{name}-{case.name}")
-                for name, case in _cases(Engine.POSTGRES, PostgresCase)
-                if isinstance(case, PostgresCase) and case.runs_on(major)
-            ],
+            [pytest.param(name, case, id=f"pg{major}-{name}-{case.name}") for name, case in chosen],
         )
         def test_postgres_case(
             self, check_name: str, case: PostgresCase, case_servers: _Servers, tmp_path: Path
@@ -96,7 +102,10 @@ def _cases_of(major: int) -> type:
             check = check_for(Engine.POSTGRES, check_name, case)
             # A name that wants quotes everywhere: in URLs, SQL, labels and keys.
             database = f'case "{next(_numbers)}"'
-            _verify(*postgres_stage.run_case(check, case, major, case_servers, database, tmp_path))
+            newest = major == max(other for other in wanted_majors() if case.runs_on(other))
+            with recorded(Engine.POSTGRES, check_name, case.name, wanted=newest):
+                said = postgres_stage.run_case(check, case, major, case_servers, database, tmp_path)
+            _verify(*said)
 
     return Cases
 
@@ -107,13 +116,21 @@ globals().update({f"TestPostgres{major}": _cases_of(major) for major in wanted_m
 # -- Redis ------------------------------------------------------------------------------------------------------------
 
 
+def _runs_on(case: RedisCase, kind: RedisKind) -> bool:
+    """Between the ends only what is bound to a version or fires, or every case with DBWATCH_CASES=all."""
+    if case.kinds is not None:
+        return kind in case.kinds
+    fires = case.expect.status in (Status.WARNING, Status.CRITICAL)
+    return fires or kind in REDIS_ENDS or os.environ.get("DBWATCH_CASES") == "all"
+
+
 @pytest.mark.parametrize(
     ("kind", "check_name", "case"),
     [
         pytest.param(kind, name, case, id=f"{kind}-{name}-{case.name}")
         for kind in REDIS_KINDS
         for name, case in _cases(Engine.REDIS, RedisCase)
-        if isinstance(case, RedisCase) and (case.kinds is None or kind in case.kinds)
+        if isinstance(case, RedisCase) and _runs_on(case, kind)
     ],
 )
 def test_redis_case(
@@ -124,7 +141,10 @@ def test_redis_case(
     tmp_path: Path,
 ) -> None:
     check = check_for(Engine.REDIS, check_name, case)
-    _verify(*redis_stage.run_case(check, case, kind, shared_redis, tmp_path))
+    newest = kind == [other for other in REDIS_KINDS if _runs_on(case, other)][-1]
+    with recorded(Engine.REDIS, check_name, case.name, wanted=newest):
+        said = redis_stage.run_case(check, case, kind, shared_redis, tmp_path)
+    _verify(*said)
 
 
 # -- backups ----------------------------------------------------------------------------------------------------------
@@ -140,4 +160,6 @@ def test_redis_case(
 )
 def test_backup_case(check_name: str, case: BackupCase, tmp_path: Path) -> None:
     check = check_for(Engine.BACKUP, check_name, case)
-    _verify(*backup_stage.run_case(check, case, tmp_path))
+    with recorded(Engine.BACKUP, check_name, case.name, wanted=True):
+        said = backup_stage.run_case(check, case, tmp_path)
+    _verify(*said)

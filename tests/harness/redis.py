@@ -27,11 +27,13 @@ class RedisServer(Lifetime):
     commands.
     """
 
+    arguments: tuple[str, ...] = ()
+
     def __init__(self, kind: RedisKind, *, config: Mapping[str, str] | None = None) -> None:
         self.kind: RedisKind = kind
         self.config: dict[str, str] = {**DEFAULTS, **(config or {})}
-        self._program = redis_server(kind)
-        self._claim = ports.claim()
+        self._program = redis_server(kind, tls="tls-port" in self.config)
+        self._claim, self._bus = _ports(kind, is_node=self.config.get("cluster-enabled") == "yes")
         self.port = self._claim.number
         self.dir = server_dir(kind)
         self.log = self.dir / "server.log"
@@ -43,9 +45,11 @@ class RedisServer(Lifetime):
         if self._process is not None and self._process.returncode is None:
             return self
         own = {"port": str(self.port), "dir": str(self.dir), "pidfile": str(self.dir / "redis.pid")}
+        if self._bus is not None and self.kind != "redis-6.2":
+            own["cluster-port"] = str(self._bus.number)
         conf = self.dir / "redis.conf"
         conf.write_text("".join(_line(name, value) for name, value in {**self.config, **own}.items()))
-        self._process = ServerProcess([self._program, conf], log=self.log)
+        self._process = ServerProcess([self._program, conf, *self.arguments], log=self.log)
         if wait:
             self._process.until("answers PING", self.answers, timeout)
         return self
@@ -68,6 +72,8 @@ class RedisServer(Lifetime):
         self.stop(timeout=2)
         remove_dir(self.dir)
         self._claim.release()
+        if self._bus is not None:
+            self._bus.release()
 
     @property
     def pid(self) -> int:
@@ -123,6 +129,13 @@ class RedisServer(Lifetime):
 
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def _ports(kind: RedisKind, *, is_node: bool) -> tuple[ports.Port, ports.Port | None]:
+    """The port, and that of the cluster bus; before Redis 7 the bus is 10,000 above the port and nowhere else."""
+    if is_node and kind == "redis-6.2":
+        return ports.claim_with_bus()
+    return ports.claim(), ports.claim() if is_node else None
 
 
 def _line(name: str, value: str) -> str:

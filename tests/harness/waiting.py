@@ -12,7 +12,7 @@ T = TypeVar("T")
 def eventually(
     fn: Callable[[], T],
     *,
-    timeout: float = 10.0,
+    timeout: float = 30.0,
     every: float = 0.05,
     ignoring: type[BaseException] | tuple[type[BaseException], ...] = (),
     what: str = "",

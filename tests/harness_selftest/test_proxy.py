@@ -62,7 +62,14 @@ def peer(proxy: Proxy) -> Iterator[socket.socket]:
 
 
 def dial(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=0.3)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=20)
+
+
+def hears_nothing(connection: socket.socket) -> None:
+    connection.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        connection.recv(1)
+    connection.settimeout(20)
 
 
 def first_byte(proxy: Proxy) -> bytes:
@@ -96,29 +103,26 @@ def test_deaf_accepts_and_never_answers(proxy: Proxy, peer: socket.socket) -> No
     for connection in (peer, dial(proxy)):
         with connection:
             connection.sendall(b"x")
-            with pytest.raises(TimeoutError):
-                connection.recv(1)
+            hears_nothing(connection)
 
 
 def test_freeze_loses_nothing(proxy: Proxy, peer: socket.socket) -> None:
     proxy.freeze()
     peer.sendall(b"later")
-    with pytest.raises(TimeoutError):
-        peer.recv(1)
+    hears_nothing(peer)
     proxy.pass_()
     assert peer.recv(100) == b"later"
 
 
 def test_drip_keeps_the_pace(proxy: Proxy, peer: socket.socket) -> None:
     proxy.drip(200)
-    peer.settimeout(5)
     start = time.monotonic()
     peer.sendall(b"x" * 100)
     assert len(peer.recv(1000)) < 50
     received = 0
     while received < 40:
         received += len(peer.recv(1000))
-    assert 0.15 < time.monotonic() - start < 3
+    assert time.monotonic() - start > 0.15
 
 
 def test_reset_ends_open_and_new_connections(proxy: Proxy, peer: socket.socket) -> None:

@@ -23,8 +23,9 @@ def test_every_kind_is_the_server_it_says(redis_server: RedisServer) -> None:
 def test_a_replica_follows(kind: RedisKind, fresh_redis: FreshRedis) -> None:
     primary = fresh_redis(kind, config={"requirepass": "p@ss word/"} if kind == "redis-7.0" else None)
     replica = primary.replica()
-    primary.command("SET", "a", "1")
-    assert primary.command("WAIT", 1, 5000) == 1
+    with primary.connect(socket_timeout=25) as session:  # WAIT is about the writes of its own connection
+        session.set("a", "1")
+        assert session.execute_command("WAIT", 1, 20_000) == 1
     assert replica.command("GET", "a") == "1"
     assert replica.info("replication")["role"] == "slave"
 

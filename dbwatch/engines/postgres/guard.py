@@ -15,12 +15,16 @@ import psycopg
 from psycopg.rows import dict_row
 
 from dbwatch.deadline import Deadline
+from dbwatch.engines.base import Answer
+from dbwatch.engines.postgres.arrival import arriving
 from dbwatch.engines.postgres.errors import Refused, refusal, translate
 from dbwatch.errors import CheckError, ConnectionLost
 from dbwatch.model import RawRow, Reason
 
 LOCK_TIMEOUT_MS = 200
 _LEAST_TIMEOUT_MS = 100
+_SERVERS_SHARE = 0.95
+"""The server ends a query a little before we would have to connect once more to have it cancelled."""
 _ROLE = "select pg_catalog.pg_is_in_recovery()"
 _ROLE_AND_POSITION = """select
   pg_catalog.pg_is_in_recovery(),
@@ -28,7 +32,18 @@ _ROLE_AND_POSITION = """select
     when not pg_catalog.pg_is_in_recovery()
       then pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8
   end"""
+_EXTENSIONS_IN_PATH = """select
+  pg_catalog.set_config(
+    'search_path',
+    pg_catalog.concat_ws(', ', 'pg_catalog', pg_catalog.string_agg(distinct pg_catalog.quote_ident(n.nspname), ', ')),
+    true
+  )
+from pg_catalog.pg_extension as e
+join pg_catalog.pg_namespace as n
+  on n.oid = e.extnamespace
+where n.nspname <> 'pg_catalog'"""
 _CAPPED = "select * from (\n{query}\n) as q limit $1"
+_ALSO_HELD = ", pg_catalog.pg_has_role('{privilege}', 'usage') as held"
 _QUERY_CANCELED = "57014"
 _LIMITS: Mapping[str, str] = {
     "lock_timeout": f"{LOCK_TIMEOUT_MS}ms",
@@ -44,7 +59,8 @@ _LIMITS: Mapping[str, str] = {
 class Transaction:
     """An open guarded transaction. `in_recovery` is the server's role as of its snapshot.
 
-    `flushed_lsn` is where a primary's log stood then, and None when that was not asked for.
+    `flushed_lsn` is where a primary's log stood then, and None when that was not asked for. `is_privileged` says
+    whether our role still held then the predefined role that was asked for.
     """
 
     def __init__(
@@ -53,11 +69,14 @@ class Transaction:
         on_step: Callable[[str], None],
         *,
         with_position: bool = False,
+        privilege: str | None = None,
     ) -> None:
         self._connection = connection
         self._on_step = on_step
         self._with_position = with_position
+        self._privilege = privilege
         self.in_recovery = False
+        self.is_privileged = True
         self.flushed_lsn: int | None = None
         self.began = 0.0
         self.database_seconds = 0.0
@@ -67,7 +86,7 @@ class Transaction:
     def begin(self, deadline: Deadline) -> None:
         self._on_step("begin")
         self._deadline = deadline
-        milliseconds = max(_LEAST_TIMEOUT_MS, int(deadline.remaining * 1000))
+        milliseconds = max(_LEAST_TIMEOUT_MS, int(deadline.remaining * _SERVERS_SHARE * 1000))
         # First the time limit, in the place of whatever the owner of the database has set for every session.
         limits = {
             "statement_timeout": f"{milliseconds}ms",
@@ -84,14 +103,30 @@ class Transaction:
         # The select fixes the snapshot: from here on the transaction can no longer be made read-write.
         begin = "begin isolation level repeatable read read only"
         asked = _ROLE_AND_POSITION if self._with_position else _ROLE
-        cursor = self._connection.execute(f"{begin}; {settings}; {asked}".encode())
+        if self._privilege is not None:
+            asked += _ALSO_HELD.format(privilege=self._privilege.replace("'", "''"))
+        try:
+            cursor = self._connection.execute(f"{begin}; {settings}; {asked}".encode())
+        except psycopg.errors.QueryCanceled:
+            if deadline.passed:
+                raise
+            # A limit of a millisecond, which others have set for us, counts for all of that text: now piece by piece.
+            self._connection.execute(b"rollback")
+            self._connection.execute(begin.encode())
+            self._connection.execute(settings.partition(";")[0].encode())
+            cursor = self._connection.execute(f"{settings}; {asked}".encode())
         self.began = time.monotonic()
         while cursor.nextset():
             pass
-        row = cursor.fetchone()
-        self.in_recovery = bool(row and row[0])
-        if row is not None and len(row) > 1 and isinstance(row[1], int):
-            self.flushed_lsn = row[1]
+        self._read(cursor.fetchone())
+
+    def _read(self, row: Sequence[object] | None) -> None:
+        told = list(row or ())
+        if self._privilege is not None:
+            self.is_privileged = bool(told.pop()) if told else False
+        self.in_recovery = bool(told and told[0])
+        if len(told) > 1 and isinstance(told[1], int):
+            self.flushed_lsn = told[1]
 
     def fetch(self, sql: str, *, limit: int) -> Sequence[RawRow]:
         """At most `limit` rows of one query; sets `truncated` when the server had more."""
@@ -99,13 +134,24 @@ class Transaction:
         started = time.monotonic()
         with psycopg.RawCursor(self._connection, row_factory=dict_row) as cursor:
             # The bind parameter makes psycopg use the extended protocol, which takes one statement only.
-            cursor.execute(_CAPPED.replace("{query}", sql).encode(), [limit + 1])
-            self._on_step("fetch")
+            with arriving(self._connection, lambda: self._on_step("fetch")):
+                cursor.execute(_CAPPED.replace("{query}", sql).encode(), [limit + 1])
             rows = cursor.fetchall()
         self.database_seconds += time.monotonic() - started
         if len(rows) > limit:
             self.truncated = True
         return rows[:limit]
+
+    def look(self, sql: str, *, limit: int) -> Answer:
+        """As `fetch`, for a person: columns may share a name, and what extensions made needs no schema."""
+        self._on_step("query")
+        self._connection.execute(_EXTENSIONS_IN_PATH.encode())
+        with psycopg.RawCursor(self._connection) as cursor:
+            cursor.execute(_CAPPED.replace("{query}", sql).encode(), [limit + 1])
+            self._on_step("fetch")
+            rows = cursor.fetchall()
+            columns = tuple(column.name for column in cursor.description or ())
+        return Answer(columns, tuple(rows[:limit]), truncated=len(rows) > limit)
 
     @property
     def remaining(self) -> float:
@@ -118,7 +164,8 @@ class Transaction:
         The query gets at most `seconds`. Not survived: a lost connection, the end of the run, somebody's cancel.
         """
         self._on_step("query")
-        milliseconds = max(1, int(min(seconds, self.remaining) * 1000))
+        remaining = self.remaining
+        milliseconds = max(1, int(min(seconds, remaining) * 1000))
         timeout = f"set local statement_timeout = '{milliseconds}ms'"
         self._connection.execute(f"savepoint attempt; {timeout}".encode())
         started = time.monotonic()
@@ -127,7 +174,8 @@ class Transaction:
         except psycopg.Error as error:
             spent = time.monotonic() - started
             self.database_seconds += spent
-            if self._ends_run(error, timed_out=spent * 1000 >= milliseconds):
+            # Whole milliseconds: the server's clock can strike a moment before ours says that the run is over.
+            if self._ends_run(error, timed_out=spent * 1000 >= milliseconds and seconds < remaining):
                 raise
             rows = refusal(error, "query")
         # Back, not on: with the savepoint goes the time limit of this query.
@@ -135,6 +183,7 @@ class Transaction:
         return rows
 
     def _ends_run(self, error: psycopg.Error, *, timed_out: bool) -> bool:
+        """`timed_out`: it spent the time limit of the query, which was not that of the run."""
         if self._connection.broken or self._connection.closed:
             return True
         if error.sqlstate == _QUERY_CANCELED:
@@ -153,6 +202,7 @@ def guarded(
     on_step: Callable[[str], None],
     *,
     with_position: bool = False,
+    privilege: str | None = None,
 ) -> Iterator[Transaction]:
     """Run the body in a guarded transaction. Driver errors leave as CheckError; a lost connection is closed."""
     step = ["begin"]
@@ -161,7 +211,7 @@ def guarded(
         step[0] = name
         on_step(name)
 
-    transaction = Transaction(connection, stepping, with_position=with_position)
+    transaction = Transaction(connection, stepping, with_position=with_position, privilege=privilege)
     try:
         try:
             transaction.begin(deadline)

@@ -1,4 +1,7 @@
-"""The laboratory of each major: built, explored and rewritten once, on a server of its own without autovacuum."""
+"""The laboratory of the oldest and of the newest major: built, explored and rewritten once, on a server of its own.
+
+The server has no autovacuum. DBWATCH_CASES=all makes one of every major.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import partial
 import pytest
 
 from dbwatch.engines.postgres.bloat import activity
-from tests.conftest import wanted_majors
+from tests.conftest import end_majors
 from tests.harness.postgres import Postgres
 from tests.harness.waiting import eventually
 from tests.postgres.bloat import lab
@@ -26,7 +29,7 @@ QUIET = {
 }
 
 
-@pytest.fixture(scope="package", params=wanted_majors(), ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="package", params=end_majors(), ids=lambda major: f"pg{major}")
 def laboratory(request: pytest.FixtureRequest) -> Iterator[lab.Findings]:
     """What the estimators said of every shape, and what was true."""
     with Postgres(request.param, settings=QUIET, name=f"bloat{request.param}") as server:

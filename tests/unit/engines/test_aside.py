@@ -34,7 +34,7 @@ def test_a_hanging_call_is_left_and_joined(thaw: threading.Event) -> None:
     for _ in range(5):
         with pytest.raises(UnfinishedError):
             aside.within(Deadline.after(0.05), "one", thaw.wait)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert aside.outstanding == 1, "every caller started a thread of its own"
     thaw.set()
     eventually(lambda: aside.outstanding == 0)
