@@ -30,21 +30,30 @@ FOR_PROBES: Final = frozenset(
         "COMMANDLOG GET",
         "COMMANDLOG LEN",
         "CONFIG GET",
+        "DBSIZE",
         "MEMORY USAGE",
         "SCAN",
         "SENTINEL CKQUORUM",
         "SENTINEL MASTERS",
+        "SENTINEL REPLICAS",
+        "SENTINEL SENTINELS",
     }
 )
 """Commands whose answers need a reader of ours: a check file cannot name them."""
 SETTINGS_READ: Final = frozenset(
     {
         "bind",
+        "client-output-buffer-limit",
+        "databases",
+        "io-threads",
         "latency-monitor-threshold",
+        "min-replicas-to-write",
+        "port",
         "protected-mode",
         "save",
         "slowlog-log-slower-than",
         "slowlog-max-len",
+        "tls-port",
     }
 )
 """What CONFIG GET may ask for. Passwords are settings too, so there is no pattern and no other name."""

@@ -82,7 +82,7 @@ def _steps(
         case Engine.REDIS:
             from dbwatch.doctor.redis import steps as redis_steps
 
-            return redis_steps(session.facts, looks)
+            return redis_steps(session.facts, wanted, looks)
         case _:
             return ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbwatch.engines.base import Adapter
 from dbwatch.engines.postgres.cluster import Clusters
+from dbwatch.engines.redis.peers import Peers
 from dbwatch.model import Engine
 
 
@@ -12,6 +13,7 @@ class Engines:
 
     def __init__(self) -> None:
         self._clusters = Clusters()
+        self._peers = Peers()
 
     def adapter(self, engine: Engine) -> Adapter:
         """A new adapter, for one lane; its driver is imported only now."""
@@ -23,7 +25,7 @@ class Engines:
             case Engine.REDIS:
                 from dbwatch.engines.redis.adapter import RedisAdapter
 
-                return RedisAdapter()
+                return RedisAdapter(self._peers)
             case Engine.BACKUP:
                 from dbwatch.engines.backup.adapter import BackupAdapter
 

@@ -36,6 +36,15 @@ class Measurement:
     hidden: Mapping[str, CheckError] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person asked: rows as the server gave them, at most as many as wanted."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    truncated: bool = False
+
+
 class Session(Protocol):
     """One open connection to one server."""
 
@@ -52,12 +61,21 @@ class Session(Protocol):
     @property
     def closed(self) -> bool: ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether the server has ended the session while nobody asked anything: it is to be opened anew."""
+        ...
+
     def refresh(self, deadline: Deadline) -> Facts:
         """Read the facts anew. Raises CheckError."""
         ...
 
     def measure(self, check: Check, deadline: Deadline) -> Measurement:
         """Run one check. Raises CheckError; after ConnectionLost the session is closed."""
+        ...
+
+    def look(self, question: str, deadline: Deadline, *, limit: int) -> Answer:
+        """One question in the engine's own language that only reads, for a person. Raises CheckError."""
         ...
 
     def cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""A watchdog that ends with the test."""
+"""A watchdog that ends with the test, and the certificates of all tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from dbwatch.runner.watchdog import Watchdog
+from tests.redis.authority import Authority, make_authority
 
 
 @pytest.fixture
@@ -14,3 +15,8 @@ def watchdog() -> Iterator[Watchdog]:
     dog = Watchdog()
     yield dog
     dog.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("tls"))

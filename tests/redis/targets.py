@@ -45,4 +45,4 @@ def bundled_check(name: str, thresholds: Mapping[Status, str] | None = None, **c
 
 
 def lane_for(target: Target, checks: Sequence[Check], store: Store, watchdog: Watchdog) -> Lane:
-    return Lane(target, ADAPTER, checks, store, watchdog)
+    return Lane(target, RedisAdapter(), checks, store, watchdog)

@@ -8,7 +8,7 @@ from dbwatch.model import Outcome, Reason, Status
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store
 from tests.conftest import FreshRedis
-from tests.harness.binaries import REDIS_KINDS, RedisKind
+from tests.harness.binaries import REDIS_ENDS, RedisKind
 from tests.harness.freeze import frozen
 from tests.harness.redis import RedisServer
 from tests.harness.waiting import eventually
@@ -40,7 +40,7 @@ class Watched:
         return found
 
 
-@pytest.mark.parametrize("kind", REDIS_KINDS)
+@pytest.mark.parametrize("kind", REDIS_ENDS)
 def test_a_replica_whose_primary_is_dead(kind: RedisKind, fresh_redis: FreshRedis, watchdog: Watchdog) -> None:
     primary = fresh_redis(kind)
     replica = primary.replica()
@@ -59,7 +59,7 @@ def test_a_replica_whose_primary_is_dead(kind: RedisKind, fresh_redis: FreshRedi
     watched.lane.close()
 
 
-@pytest.mark.parametrize("kind", REDIS_KINDS)
+@pytest.mark.parametrize("kind", REDIS_ENDS)
 def test_a_replica_that_never_had_a_primary(kind: RedisKind, fresh_redis: FreshRedis, watchdog: Watchdog) -> None:
     """Such a one says it is down since -1 seconds, for ever."""
     lonely = fresh_redis(kind, config={"replicaof": "127.0.0.1 1"})

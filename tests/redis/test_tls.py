@@ -2,75 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 
 import pytest
 
 from dbwatch.deadline import Deadline
+from dbwatch.engines.redis.asking import knock
 from dbwatch.errors import ConnectionLost, TargetError
 from dbwatch.model import Reason
 from tests.conftest import FreshRedis
 from tests.harness import ports
-from tests.harness.binaries import program
 from tests.harness.freeze import frozen
 from tests.harness.redis import RedisServer
+from tests.redis.authority import Authority
 from tests.redis.targets import ADAPTER, bundled_check, target_of
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A folder with ca.crt, and server.crt/server.key for the name `localhost` alone."""
-
-    folder: Path
-
-    @property
-    def ca(self) -> str:
-        return str(self.folder / "ca.crt")
-
-    @property
-    def config(self) -> dict[str, str]:
-        return {
-            "tls-cert-file": str(self.folder / "server.crt"),
-            "tls-key-file": str(self.folder / "server.key"),
-            "tls-ca-cert-file": self.ca,
-        }
-
-
-def openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run([program("openssl"), *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    folder = tmp_path_factory.mktemp("tls")
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    usage = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-    openssl(
-        folder,
-        "req",
-        "-x509",
-        *new_key,
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.crt",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=dbwatch tests",
-        *usage,
-    )
-    openssl(folder, "req", *new_key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    (folder / "san").write_text("subjectAltName=DNS:localhost\n")
-    signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
-    openssl(folder, "x509", "-req", "-in", "server.csr", "-out", "server.crt", *signing)
-    shutil.copy(folder / "server.key", folder / "client.key")
-    return Authority(folder)
 
 
 @pytest.fixture
@@ -94,7 +41,7 @@ def problem(url: str) -> TargetError:
 
 def test_the_chain_and_the_name_are_checked_by_default(tls_port: int, authority: Authority) -> None:
     session = ADAPTER.connect(
-        target_of(f"rediss://localhost:{tls_port}/0?sslrootcert={authority.ca}"), Deadline.after(3)
+        target_of(f"rediss://localhost:{tls_port}/0?sslrootcert={authority.ca}"), Deadline.after(20)
     )
     assert session.facts.version[0] == 7
     session.close()
@@ -109,13 +56,13 @@ def test_the_chain_and_the_name_are_checked_by_default(tls_port: int, authority:
 @pytest.mark.parametrize("option", ["sslmode=require", "ssl_cert_reqs=none"])
 def test_what_is_asked_to_be_trusted_is(tls_port: int, option: str) -> None:
     target = target_of(f"rediss://127.0.0.1:{tls_port}/0?{option}")
-    assert ADAPTER.reach(target, Deadline.after(3)).rows[0]["up"] == 1.0
-    ADAPTER.connect(target, Deadline.after(3)).close()
+    assert ADAPTER.reach(target, Deadline.after(20)).rows[0]["up"] == 1.0
+    ADAPTER.connect(target, Deadline.after(20)).close()
 
 
 def test_verify_ca_checks_the_chain_but_not_the_name(tls_port: int, authority: Authority) -> None:
     options = f"sslmode=verify-ca&sslrootcert={authority.ca}"
-    ADAPTER.connect(target_of(f"rediss://127.0.0.1:{tls_port}/0?{options}"), Deadline.after(3)).close()
+    ADAPTER.connect(target_of(f"rediss://127.0.0.1:{tls_port}/0?{options}"), Deadline.after(20)).close()
     assert problem(f"rediss://127.0.0.1:{tls_port}/0?sslmode=verify-ca").reason is Reason.TLS
 
 
@@ -144,14 +91,17 @@ def test_a_client_certificate(authority: Authority, fresh_redis: FreshRedis) -> 
     base = f"rediss://localhost:{claim.number}/0?sslrootcert={authority.ca}"
     assert problem(base).reason in (Reason.TLS, Reason.CONNECTION_LOST)
     shown = f"{base}&sslcert={authority.folder}/server.crt&sslkey={authority.folder}/server.key"
-    ADAPTER.connect(target_of(shown), Deadline.after(3)).close()
+    ADAPTER.connect(target_of(shown), Deadline.after(20)).close()
+    stranger = knock(target_of(shown), Deadline.after(20))
+    assert stranger is not None, "the certificate was shown"
+    assert stranger.reason is Reason.AUTH
 
 
 def test_abort_ends_a_blocked_call_over_tls_too(tls_server: tuple[RedisServer, int]) -> None:
     server, port = tls_server
-    session = ADAPTER.connect(target_of(f"rediss://localhost:{port}/0?sslmode=require"), Deadline.after(3))
+    session = ADAPTER.connect(target_of(f"rediss://localhost:{port}/0?sslmode=require"), Deadline.after(20))
     check = bundled_check("redis_persistence_failing")
-    session.measure(check, Deadline.after(3))
+    session.measure(check, Deadline.after(20))
     with frozen(server.pid):
         timer = Timer(0.3, session.abort)
         timer.start()
@@ -160,15 +110,15 @@ def test_abort_ends_a_blocked_call_over_tls_too(tls_server: tuple[RedisServer, i
             session.measure(check, Deadline.after(20))
         took = time.monotonic() - started
         timer.join()
-    assert took < 1.0
+    assert took < 10
 
 
 def test_an_idle_session_over_tls_stays_open(tls_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Session tickets arrive on an idle TLS 1.3 connection; they are no sign that it was closed."""
     monkeypatch.setattr("dbwatch.engines.redis.session._IDLE_SECONDS", 0.0)
-    session = ADAPTER.connect(target_of(f"rediss://localhost:{tls_port}/0?sslmode=require"), Deadline.after(3))
+    session = ADAPTER.connect(target_of(f"rediss://localhost:{tls_port}/0?sslmode=require"), Deadline.after(20))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dbwatch.engines.redis.session.Opening", lambda *_: pytest.fail("opened anew"))
         for _ in range(3):
-            assert session.measure(bundled_check("redis_persistence_failing"), Deadline.after(3)).rows
+            assert session.measure(bundled_check("redis_persistence_failing"), Deadline.after(20)).rows
     session.close()

@@ -12,6 +12,7 @@ from dbwatch.engines.memory import Memory
 from dbwatch.engines.redis.commands import acl_rule
 from dbwatch.engines.redis.errors import first_command_error, is_loading
 from dbwatch.engines.redis.opening import Opening
+from dbwatch.engines.redis.peers import Peers
 from dbwatch.engines.redis.probes import PROBES
 from dbwatch.engines.redis.session import RedisSession
 from dbwatch.engines.redis.wire import Wire
@@ -25,15 +26,16 @@ _ANSWERS_ALL_THE_SAME = frozenset({Reason.PRIVILEGE, Reason.PLATFORM, Reason.ERR
 class RedisAdapter:
     """Redis and Valkey. One a lane: its memory is the target's."""
 
-    def __init__(self) -> None:
+    def __init__(self, peers: Peers | None = None) -> None:
         self._memory = Memory()
+        self._peers = peers if peers is not None else Peers()
 
     @property
     def engine(self) -> Engine:
         return Engine.REDIS
 
     def connect(self, target: Target, deadline: Deadline) -> RedisSession:
-        session = RedisSession(target, self._memory)
+        session = RedisSession(target, self._memory, self._peers)
         session.open(deadline)
         return session
 
@@ -48,6 +50,8 @@ class RedisAdapter:
 
     def remedy(self, error: CheckError, check: Check, facts: Facts) -> str | None:
         """All rules the check needs at once, so that nobody is sent back for the second one."""
+        if error.remedy is not None:
+            return error.remedy
         if error.reason is not Reason.PRIVILEGE:
             return None
         probe = PROBES.get(check.probe or "")

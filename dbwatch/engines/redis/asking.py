@@ -14,26 +14,35 @@ from dbwatch.deadline import Deadline
 from dbwatch.engines.redis.commands import acl_name, acl_rule
 from dbwatch.engines.redis.opening import Opening
 from dbwatch.engines.redis.wire import Wire
-from dbwatch.errors import CheckError, Skipped
+from dbwatch.errors import CheckError, Skipped, TargetError
 from dbwatch.model import Reason
 
 
 class Refusals:
-    """The commands this user was seen not to have, by their ACL names."""
+    """The commands this user was seen not to have (`names`) and those the server has not, by their ACL names."""
 
     def __init__(self, user: str) -> None:
         self._user = user
         self.names: frozenset[str] = frozenset()
+        self._unknown: dict[str, str] = {}
 
     def forget(self) -> None:
         self.names = frozenset()
+        self._unknown.clear()
 
     def note(self, error: CheckError) -> None:
         if error.reason is Reason.PRIVILEGE and error.step is not None:
             self.names |= {acl_name(error.step)}
 
+    def note_unknown(self, command: str, error: CheckError) -> None:
+        """The server itself answered that it has no such command; each attempt counts as an error there."""
+        if error.reason is Reason.PLATFORM:
+            self._unknown[acl_name(command)] = str(error)
+
     def stop(self, command: str) -> None:
-        """Raises Skipped(privilege) when the command was refused before."""
+        """Raises Skipped when the command was refused before, as it was then."""
+        if (text := self._unknown.get(acl_name(command))) is not None:
+            raise Skipped(Reason.PLATFORM, text, step=command)
         if acl_name(command) in self.names:
             rule = f"ACL SETUSER {self._user} {acl_rule(command)}"
             text = f"the user {self._user} may not run {command}; allow it: {rule}"
@@ -58,23 +67,38 @@ class Asking:
             return self._wire.ask(command, self._deadline, *arguments)
         except Skipped as error:
             self._refusals.note(error)
+            self._refusals.note_unknown(command, error)
             raise
         finally:
             self.seconds += time.monotonic() - started
 
 
-def knock(target: Target, deadline: Deadline) -> CheckError | None:
-    """Whether a stranger is let in: a connection of its own, no credentials, PING. None when that was answered."""
-    stranger = replace(target, user="", password=None)
+_CERTIFICATE_OPTIONS = frozenset({"sslcert", "sslkey", "ssl_certfile", "ssl_keyfile"})
+_TURNED_AWAY = frozenset({Reason.TLS, Reason.CONNECTION_LOST})
+
+
+def knock(target: Target, deadline: Deadline, command: str = "PING") -> CheckError | None:
+    """Whether a stranger is let in: a connection of its own, no credentials, one command. None when that was answered.
+
+    A client certificate is a credential too; a server that wants one ends the connection.
+    """
+    options = {name: value for name, value in target.options.items() if name not in _CERTIFICATE_OPTIONS}
+    stranger = replace(target, user="", password=None, database="", options=options)
     try:
-        Opening(stranger, deadline).within(lambda wire: _ping_and_leave(wire, deadline))
+        Opening(stranger, deadline).within(lambda wire: _ask_and_leave(wire, command, deadline))
     except CheckError as error:
-        return error
-    return None
+        refusal = error
+    except TargetError as error:
+        refusal = CheckError(error.reason, str(error), step=error.phase)
+    else:
+        return None
+    if len(options) < len(target.options) and refusal.reason in _TURNED_AWAY:
+        return CheckError(Reason.AUTH, f"turned away without a client certificate: {refusal}", step=refusal.step)
+    return refusal
 
 
-def _ping_and_leave(wire: Wire, deadline: Deadline) -> None:
+def _ask_and_leave(wire: Wire, command: str, deadline: Deadline) -> None:
     try:
-        wire.ask("PING", deadline)
+        wire.ask(command, deadline)
     finally:
         wire.abort()

@@ -20,6 +20,8 @@ def acl_name(command: str) -> str:
     return "|".join(command.lower().split()[:2])
 
 
+_SHOW_DATA: Final = frozenset({"CLIENT LIST", "COMMANDLOG GET", "MEMORY USAGE", "SCAN", "SLOWLOG GET"})
+"""Their answers hold keys, values or addresses of users."""
 PRIVILEGES: Final = frozenset(acl_name(command) for command in ALLOWED | FOR_PROBES)
 
 
@@ -35,9 +37,28 @@ def words_of(command: str, *arguments: str) -> tuple[str, ...]:
     raise CheckError(Reason.ERROR, f"dbwatch does not send {command}; a check may use {KNOWN_COMMANDS}", step="command")
 
 
+def split_command(text: str) -> tuple[str, tuple[str, ...]]:
+    """Command and arguments of `CONFIG GET save`. Raises CheckError when the answer is not for everybody's eyes."""
+    words = text.split()
+    for length in (2, 1):
+        command = " ".join(words[:length]).upper()
+        if command in (ALLOWED | FOR_PROBES) - _SHOW_DATA:
+            return command, tuple(words[length:])
+    raise CheckError(Reason.ERROR, f"dbwatch does not send {text} by itself: it is for redis-cli", step="command")
+
+
 def acl_rule(command: str) -> str:
     """`+slowlog|len` of SLOWLOG LEN: what `ACL SETUSER` takes."""
     return f"+{acl_name(command)}"
+
+
+def lines_of(reply: object) -> tuple[str, ...]:
+    """A reply for a person: a line of text, or of a list, each; pairs and lists of one level stand on a line."""
+    if isinstance(reply, Mapping):
+        return tuple(f"{name}: {value}" for name, value in reply.items())
+    if isinstance(reply, Sequence) and not isinstance(reply, str):
+        return tuple(" ".join(map(str, part)) if isinstance(part, list) else str(part) for part in reply)
+    return tuple(line for line in str(reply).splitlines() if line.strip())
 
 
 def fields_of(reply: object) -> Fields:

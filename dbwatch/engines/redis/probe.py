@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.engines.memory import Memory
 from dbwatch.engines.redis.commands import Fields
+from dbwatch.engines.redis.peers import Peers
 from dbwatch.errors import CheckError
 from dbwatch.model import Facts, RawRow
 
@@ -20,22 +21,29 @@ class Ask(Protocol):
     def __call__(self, command: str, *arguments: str) -> object: ...
 
 
+class Knock(Protocol):
+    """Whether a stranger is let in and gets an answer to `command`: None, else why not."""
+
+    def __call__(self, command: str = "PING") -> CheckError | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeContext:
     """`info` is INFO of the last second; `memory` is the target's own; `remaining()` are the seconds left of the run.
 
-    `knock()` opens a second connection without any credentials and sends PING: None when it was answered, else why
-    not.
+    `knock()` opens a second connection without any credentials and sends PING or another command: None when it was
+    answered, else why not.
     """
 
     info: Fields
     ask: Ask
-    knock: Callable[[], CheckError | None]
+    knock: Knock
     remaining: Callable[[], float]
     facts: Facts
     check: Check
     target: Target
     memory: Memory
+    peers: Peers = field(default_factory=Peers)
 
 
 Rows: TypeAlias = tuple[RawRow, ...]
@@ -43,10 +51,14 @@ Rows: TypeAlias = tuple[RawRow, ...]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A way to measure, and the commands beyond INFO that it cannot do without (one refused: skipped, none is sent)."""
+    """A way to measure, and the commands beyond INFO that it cannot do without (one refused: skipped, none is sent).
+
+    `optional` are those it sends besides: it sees more with them, or needs them only where INFO does not tell.
+    """
 
     look: Callable[[ProbeContext], Rows]
     commands: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
 
 def of_info(read: Callable[[Fields], Rows]) -> Probe:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
-from dbwatch.engines.base import Measurement
+from dbwatch.engines.base import Answer, Measurement
 from dbwatch.engines.memory import Memory
 from dbwatch.engines.redis.asking import Asking, Refusals, knock
-from dbwatch.engines.redis.commands import Fields, fields_of
+from dbwatch.engines.redis.commands import Fields, fields_of, lines_of, split_command
 from dbwatch.engines.redis.errors import first_command_error
 from dbwatch.engines.redis.facts import facts_of
 from dbwatch.engines.redis.fields import row_of
 from dbwatch.engines.redis.opening import Opening
+from dbwatch.engines.redis.peers import Peers
 from dbwatch.engines.redis.probe import ProbeContext
 from dbwatch.engines.redis.probes import PROBES
 from dbwatch.engines.redis.wire import Wire
@@ -39,9 +40,10 @@ class _Info:
 class RedisSession:
     """A connection that answers checks until it is closed."""
 
-    def __init__(self, target: Target, memory: Memory) -> None:
+    def __init__(self, target: Target, memory: Memory, peers: Peers) -> None:
         self._target = target
         self._memory = memory
+        self._peers = peers
         self._wire: Wire | None = None
         self._opening: Opening | None = None
         self._info: _Info | None = None
@@ -70,6 +72,10 @@ class RedisSession:
     def closed(self) -> bool:
         return self._ended or self._wire is None or self._wire.closed
 
+    @property
+    def lost(self) -> bool:
+        return False  # it opens anew by itself
+
     def refresh(self, deadline: Deadline) -> Facts:
         self._refusals.forget()  # what was refused may have been allowed since
         try:
@@ -87,8 +93,16 @@ class RedisSession:
             return self._asked(check, wire, deadline)
         except Skipped as error:
             self._refusals.note(error)
-            self._facts = replace(self._facts, privileges=self._facts.privileges - self._refusals.names)
             raise
+        finally:
+            if self._facts.privileges & self._refusals.names:
+                self._facts = replace(self._facts, privileges=self._facts.privileges - self._refusals.names)
+
+    def look(self, question: str, deadline: Deadline, *, limit: int) -> Answer:
+        command, arguments = split_command(question)
+        reply = self._asking(self._live_wire(deadline), deadline).ask(command, *arguments)
+        lines = lines_of(reply)
+        return Answer(("",), tuple((line,) for line in lines[:limit]), truncated=len(lines) > limit)
 
     def cancel(self) -> None:
         """Redis has no way to cancel; its commands are short, and a stuck server is left by `abort`."""
@@ -146,12 +160,13 @@ class RedisSession:
         context = ProbeContext(
             info=info.fields,
             ask=asking.ask,
-            knock=lambda: knock(self._target, deadline),
+            knock=lambda command="PING": knock(self._target, deadline, command),
             remaining=lambda: deadline.remaining,
             facts=self._facts,
             check=check,
             target=self._target,
             memory=self._memory,
+            peers=self._peers,
         )
         return _whole(check, probe.look(context), seconds + asking.seconds, info.read_at)
 

@@ -14,9 +14,11 @@ from dbwatch.config import Target
 from dbwatch.engines.redis.commands import acl_rule, fields_of, words_of
 from dbwatch.engines.redis.facts import facts_of, version_tuple
 from dbwatch.engines.redis.fields import row_of
+from dbwatch.engines.redis.identity import loading
 from dbwatch.engines.redis.memory_use import memory
 from dbwatch.engines.redis.persistence import persistence
 from dbwatch.engines.redis.replication import replication
+from dbwatch.engines.redis.snapshots import running
 from dbwatch.errors import CheckError
 from dbwatch.model import Engine, Reason, Role
 
@@ -180,6 +182,69 @@ def test_the_age_of_unsaved_changes_needs_a_habit_of_saving() -> None:
         assert persistence({**SAVING, **change})[0]["unsaved_seconds"] is None, change
     old = {name: value for name, value in SAVING.items() if name != "rdb_saves"}
     assert persistence(old)[0]["unsaved_seconds"] is None, "6.2 does not count its saves"
+
+
+def test_the_age_of_unsaved_changes_goes_by_the_save_points_where_they_are_known() -> None:
+    points = ((3600.0, 1.0), (300.0, 100.0), (60.0, 10_000.0))
+    row = persistence(SAVING, points)[0]
+    assert (row["unsaved_seconds"], row["save_interval_seconds"]) == (99_000.0, 3600.0)
+    assert persistence(SAVING, points[1:])[0]["unsaved_seconds"] is None, "eight changes are not enough for these"
+    assert persistence(SAVING, ())[0]["unsaved_seconds"] is None, "snapshots are off"
+    assert persistence(SAVING)[0]["save_interval_seconds"] == 43_200.0
+
+
+def test_a_snapshot_that_is_being_written_is_not_late() -> None:
+    row = persistence({**SAVING, "rdb_current_bgsave_time_sec": "98000"}, ((3600.0, 1.0),))[0]
+    assert row["unsaved_seconds"] == 1000.0
+
+
+NEVER_SAVED = {
+    **SAVING,
+    "rdb_last_bgsave_status": "ok",
+    "rdb_last_bgsave_time_sec": "-1",
+    "rdb_saves": "0",
+    "uptime_in_seconds": "99000",
+}
+
+
+def test_a_server_that_never_saved_is_not_taken_for_one_that_saved_at_its_start() -> None:
+    for change in ({}, {"sync_full": "1", "rdb_last_bgsave_time_sec": "0"}):
+        row = persistence({**NEVER_SAVED, **change}, ((3600.0, 1.0),))[0]
+        assert (row["snapshot_ok"], row["snapshot_age_seconds"]) == (None, None)
+        assert row["unsaved_seconds"] == 99_000.0
+        assert "no snapshot was written since the start" in str(row["problem"])
+    old = {name: value for name, value in NEVER_SAVED.items() if name != "rdb_saves"} | {
+        "rdb_last_bgsave_time_sec": "0"
+    }
+    assert persistence(old)[0]["snapshot_ok"] == 1.0, "6.2 does not count its saves; nobody else asked for this one"
+    assert persistence({**old, "sync_full": "1"})[0]["snapshot_ok"] is None
+    failed = persistence({**NEVER_SAVED, "rdb_last_bgsave_status": "err"})[0]
+    assert failed["snapshot_ok"] == 0.0
+    reset = persistence({**NEVER_SAVED, "uptime_in_seconds": "200000"})[0]
+    assert (reset["snapshot_ok"], reset["snapshot_age_seconds"]) == (1.0, 99_000.0), "CONFIG RESETSTAT forgot rdb_saves"
+
+
+def test_what_runs_now() -> None:
+    idle = {"rdb_current_bgsave_time_sec": "-1", "aof_current_rewrite_time_sec": "-1"}
+    assert running(idle)[0]["is_running"] == 0.0
+    assert running({})[0]["is_running"] is None
+    row = running({**idle, "aof_current_rewrite_time_sec": "7", "aof_last_rewrite_time_sec": "-1"})[0]
+    assert (row["running_seconds"], row["last_seconds"], row["kind"]) == (7.0, None, "rewrite of the append-only file")
+
+
+def test_loading() -> None:
+    fields = {
+        "loading": "1",
+        "role": "slave",
+        "loading_start_time": "1000",
+        "server_time_usec": "1060000000",
+        "loading_eta_seconds": "9",
+        "loading_loaded_perc": "50.00",
+    }
+    row = loading(fields)[0]
+    assert (row["loading_seconds"], row["left_seconds"], row["loaded_ratio"]) == (60.0, 9.0, 0.5)
+    assert (row["is_loading"], row["is_loading_copy"]) == (0.0, 1.0)
+    assert set(loading({})[0].values()) == {None}
 
 
 def test_replicas_in_their_first_copy_are_not_behind() -> None:
