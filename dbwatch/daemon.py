@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
 import signal
@@ -10,25 +11,29 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 import structlog
 
+from dbwatch.catalogue import Check
+from dbwatch.catalogue.collectors import Collectors, load_collectors
 from dbwatch.config import Config, Target, load_config, zero_config
 from dbwatch.engines import Engines
-from dbwatch.errors import ConfigError
-from dbwatch.exposition import Exposition
+from dbwatch.errors import ConfigError, Problem
+from dbwatch.exposition import CompatPages, Exposition
 from dbwatch.lanes import Lane
 from dbwatch.report.document import document
 from dbwatch.runner.plan import selected
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.schedule import TICK_SECONDS, Scheduler
 from dbwatch.store import Store
-from dbwatch.web import WebServer, create_app
+from dbwatch.web import Protection, WebServer, create_app, exposure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 SHUTDOWN_SECONDS = 5.0
 _LATE_TICKS = 6
+T = TypeVar("T")
 
 
 def config_source(path: Path | None, urls: tuple[str, ...] = ()) -> Callable[[], Config]:
@@ -41,6 +46,38 @@ def _usable(config: Config) -> Config:
         return config
     hint = "give a URL, --config FILE, or set DATABASE_URL or REDIS_URL"
     raise ConfigError.of(config.source, "names no target", hint=hint)
+
+
+def _collectors(config: Config) -> Collectors:
+    if not any(target.compat for target in config.targets):
+        return Collectors()
+    return load_collectors(config.check_directories)
+
+
+def _collectors_of(target: Target, collectors: Collectors) -> tuple[Check, ...]:
+    return collectors.of(target.engine) if target.compat else ()
+
+
+def _fits(lane: Lane, target: Target | None, config: Config, collectors: Collectors) -> bool:
+    """Whether the lane does what the configuration wants of this target."""
+    return (
+        target == lane.target
+        and [*lane.checks.values()] == [*selected(config.catalogue, lane.target)]
+        and [*lane.collectors.values()] == [*_collectors_of(lane.target, collectors)]
+    )
+
+
+def _beside(read_config: Callable[[], Config], read: Callable[[], T]) -> T:
+    """What `read` gives. Raises ConfigError with its problems and the configuration's, which is read by the caller."""
+    try:
+        return read()
+    except ConfigError as error:
+        found: list[Problem] = []
+        try:
+            _usable(read_config())
+        except ConfigError as other:
+            found += other.problems
+        raise ConfigError([*found, *error.problems]) from None
 
 
 class Daemon:
@@ -56,16 +93,21 @@ class Daemon:
         port: int,
         *,
         enable_reload: bool = False,
+        web_config: Path | None = None,
         owns_process: bool = True,
     ) -> None:
         self._owns_process = owns_process
         self._read_config = read_config
+        self._is_good = {"config": True, "web": True}
+        self._protection = _beside(read_config, lambda: Protection(web_config, self._web_config_read))
         self._config = _usable(read_config())
+        self._collectors = _collectors(self._config)
         self.store = Store()
         self._watchdog = Watchdog()
         self._engines = Engines()
         self.scheduler = Scheduler(self._missed)
-        self.exposition = Exposition(self.store, self.scheduler)
+        self.compat = CompatPages(self.store)
+        self.exposition = Exposition(self.store, self.scheduler, also_spent=self.compat.query_seconds)
         self.store.subscribe(self.exposition.update)
         self._lanes: dict[str, Lane] = {}
         self._started = time.monotonic()
@@ -79,12 +121,13 @@ class Daemon:
         app = create_app(
             self.store,
             self.exposition,
+            compat=self.compat,
             ready=self._ready,
             alive=self._alive,
             document=self._document,
             reload=self.reload if enable_reload else None,
         )
-        self.web = WebServer(app, host, port)
+        self.web = WebServer(app, host, port, self._protection)
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; returns the exit code."""
@@ -104,10 +147,12 @@ class Daemon:
         Lanes measure nothing until they are scheduled, and the first scrape names every target.
         """
         for target in self._config.targets:
-            self._lanes[target.name] = self._lane(target, self._config)
+            self._lanes[target.name] = self._lane(target, self._config, self._collectors)()
         self.web.start()
         self.scheduler.start(self._lanes.values())
-        self.exposition.reload_succeeded(True)
+        self._tell("config", True)
+        if note := exposure(self._protection.current, self.web.host):
+            log.warning("endpoint", address=self.web.address, note=note)
         log.info("serving", address=self.web.address, targets=len(self._lanes), config=self._config.source)
 
     def stop(self) -> None:
@@ -122,46 +167,70 @@ class Daemon:
         """Validate, then swap; lanes of unchanged targets keep session and schedule. Returns the problems."""
         with self._reload_lock:
             try:
+                web = _beside(self._read_config, self._protection.read)
                 config = _usable(self._read_config())
+                swap = self._prepared(config, _collectors(config))
+                # From here on nothing depends on a file any more.
+                swap()
+                self._protection.adopt(web)
             except ConfigError as error:
-                self.exposition.reload_succeeded(False)
+                self._tell("config", False)
                 problems = [str(problem) for problem in error.problems]
                 log.error("config rejected", problems=problems)
                 return problems
             except Exception as error:
                 # Whatever a file can do to its reader, the daemon goes on with what it has.
-                self.exposition.reload_succeeded(False)
-                log.exception("config not read")
+                self._tell("config", False)
+                log.exception("config not taken")
                 return [f"internal error: {type(error).__name__}; the log says more"]
-            self._swap(config)
-            self._config = config
-            self.exposition.reload_succeeded(True)
+            self._is_good["web"] = True
+            self._tell("config", True)
             log.info("config reloaded", targets=len(self._lanes))
             return []
 
-    def _swap(self, config: Config) -> None:
-        wanted = {target.name: target for target in config.targets}
-        for name in list(self._lanes):
-            lane = self._lanes[name]
-            target = wanted.get(name)
-            if target == lane.target and list(lane.checks.values()) == list(selected(config.catalogue, lane.target)):
-                continue
-            self.scheduler.remove(name)
-            del self._lanes[name]
-            self.store.forget(name)
-            self.exposition.forget(name)
-        for name, target in wanted.items():
-            if name not in self._lanes:
-                lane = self._lane(target, config)
-                self._lanes[name] = lane
-                self.scheduler.add(lane)
-        self.store.arrange(list(wanted))
+    def _tell(self, what: str, good: bool) -> None:
+        self._is_good[what] = good
+        self.exposition.reload_succeeded(all(self._is_good.values()))
 
-    def _lane(self, target: Target, config: Config) -> Lane:
+    def _web_config_read(self, good: bool) -> None:
+        self._tell("web", good)
+
+    def _prepared(self, config: Config, collectors: Collectors) -> Callable[[], None]:
+        """What puts a configuration in force. Whatever can fail has been done when it is returned."""
+        wanted = {target.name: target for target in config.targets}
+        kept = {name for name, lane in self._lanes.items() if _fits(lane, wanted.get(name), config, collectors)}
+        stale = [name for name in self._lanes if name not in kept]
+        making = {name: self._lane(target, config, collectors) for name, target in wanted.items() if name not in kept}
+
+        def swap() -> None:
+            self._config, self._collectors = config, collectors
+            for name in stale:
+                self.scheduler.remove(name)
+                del self._lanes[name]
+                self.store.forget(name)
+                self.exposition.forget(name)
+                self.compat.forget(name)
+            for name, make in making.items():
+                self._lanes[name] = make()
+                self.scheduler.add(self._lanes[name])
+            self.store.arrange(list(wanted))
+
+        return swap
+
+    def _lane(self, target: Target, config: Config, collectors: Collectors) -> Callable[[], Lane]:
+        """What makes the lane and registers its target; the driver is imported and the checks are chosen before."""
         if target.password is not None and target.password.readable_by_others():
             log.warning("password file is readable by others", target=target.name, file=str(target.password.file))
-        checks = selected(config.catalogue, target)
-        return Lane(target, self._engines.adapter(target.engine), checks, self.store, self._watchdog)
+        return functools.partial(
+            Lane,
+            target,
+            self._engines.adapter(target.engine),
+            selected(config.catalogue, target),
+            self.store,
+            self._watchdog,
+            collectors=_collectors_of(target, collectors),
+            collected=self.compat.update,
+        )
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGHUP:

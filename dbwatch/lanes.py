@@ -18,11 +18,11 @@ from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import CONNECT_PROBE, Adapter, Session
 from dbwatch.errors import CheckError, TargetError
-from dbwatch.model import Outcome, Reason
+from dbwatch.model import Facts, Outcome, Reason, Status
 from dbwatch.runner.run import Run, Runner
 from dbwatch.runner.samples import Reading
 from dbwatch.runner.watchdog import Watchdog
-from dbwatch.store import Store, TargetState
+from dbwatch.store import Listener, Store, TargetState
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -33,6 +33,7 @@ FACTS_AGE_SECONDS = 300.0
 _FACTS_SECONDS = 5.0
 _FIRST_BACKOFF, _LAST_BACKOFF = 1.0, 60.0
 _CROWDED_BACKOFF = 30.0
+_CLOCKS_APART_SECONDS = 60.0
 _CANCEL_GRACE_SECONDS = 0.2
 _SLOW_REASONS = frozenset({Reason.AUTH, Reason.TOO_MANY_CONNECTIONS, Reason.NO_DATABASE})
 
@@ -68,10 +69,20 @@ class Lane:
     """One target, one session, one check at a time."""
 
     def __init__(
-        self, target: Target, adapter: Adapter, checks: Sequence[Check], store: Store, watchdog: Watchdog
+        self,
+        target: Target,
+        adapter: Adapter,
+        checks: Sequence[Check],
+        store: Store,
+        watchdog: Watchdog,
+        *,
+        collectors: Sequence[Check] = (),
+        collected: Listener | None = None,
     ) -> None:
         self.target = target
         self.checks: Mapping[str, Check] = {check.name: check for check in checks}
+        self.collectors: Mapping[str, Check] = {check.name: check for check in collectors}
+        self._collected = collected
         self._adapter = adapter
         self._runner = Runner(target, adapter, watchdog)
         self._watchdog = watchdog
@@ -82,13 +93,20 @@ class Lane:
         self._opened = 0.0
         self._facts_read = 0.0
         self._readings: dict[str, Reading] = {}
+        self._said: dict[str, tuple[Status, Reason | None]] = {}
+        self._excess: tuple[str, ...] = ()
+        self._node: Facts | None = None
+        self._seen_at_seconds = 0.0
         self._running = threading.Lock()
         self._ended = threading.Event()
         store.register(target, checks)
 
     def run(self, name: str, *, lifetime: bool = False) -> Outcome:
-        """Run one check now and put its outcome into the store, unless the lane was shut. Never raises."""
-        check = self.checks[name]
+        """Run one check now and put its outcome into the store, unless the lane was shut. Never raises.
+
+        What a collector read is for its page alone and goes to `collected`.
+        """
+        check = self.checks.get(name) or self.collectors[name]
         with self._running:
             try:
                 if self._ended.is_set():
@@ -103,17 +121,12 @@ class Lane:
                     self.close()
         if self._ended.is_set():
             return outcome
-        before = self._last(name)
+        if check.collector is not None:
+            if self._collected is not None:
+                self._collected(self.target, check, outcome)
+            return outcome
         self._store.put(outcome)
-        if before is None or before.status is not outcome.status or before.reason is not outcome.reason:
-            log.info(
-                "check changed",
-                target=self.target.name,
-                check=name,
-                status=str(outcome.status),
-                reason=str(outcome.reason) if outcome.reason else None,
-                summary=outcome.summary,
-            )
+        self._say(name, outcome)
         return outcome
 
     def connect(self) -> bool:
@@ -149,6 +162,26 @@ class Lane:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+    def _say(self, name: str, outcome: Outcome) -> None:
+        """Log a verdict that is another than the last one. While the target is down, "target down" speaks for all.
+
+        A first verdict that all is well is no news, and neither is that a second reading has to come.
+        """
+        verdict = outcome.status, outcome.reason
+        is_probe = self.checks[name].probe == CONNECT_PROBE
+        lost = (is_probe or outcome.status is Status.UNKNOWN) and self._store.state(self.target.name).up is False
+        if lost or outcome.reason is Reason.NO_BASELINE or self._said.get(name, (Status.OK, None)) == verdict:
+            return
+        self._said[name] = verdict
+        log.info(
+            "check changed",
+            target=self.target.name,
+            check=name,
+            status=str(outcome.status),
+            reason=str(outcome.reason) if outcome.reason else None,
+            summary=outcome.summary,
+        )
 
     def _last(self, name: str) -> Outcome | None:
         view = self._store.view(self.target.name)
@@ -187,12 +220,14 @@ class Lane:
             self._drop(
                 TargetError(run.outcome.reason or Reason.CONNECTION_LOST, run.outcome.step or "", run.outcome.summary)
             )
-        elif self._store.state(self.target.name).facts is not session.facts:
-            self._publish_facts(session)
+        else:
+            self._seen_at_seconds = time.time()
+            if self._store.state(self.target.name).facts is not session.facts:
+                self._publish_facts(session)
         return run.outcome
 
     def _remember(self, check: Check, run: Run) -> None:
-        if run.reading is not None:
+        if run.reading is not None and check.collector is None:
             self._readings[check.name] = run.reading
 
     def _live_session(self) -> Session:
@@ -201,6 +236,9 @@ class Lane:
         # While the server takes no new connection, the one we hold is all we have.
         refused = self._probe_backoff.error is not None
         if self._session is not None and now - self._opened > SESSION_AGE_SECONDS and not refused:
+            self.close()
+        if self._session is not None and self._session.lost:
+            log.debug("session was ended by the server", target=self.target.name)
             self.close()
         if self._session is None:
             self._session = self._open()
@@ -225,12 +263,29 @@ class Lane:
         if self._ended.is_set():
             session.close()
             raise TargetError(_ENDED.reason, "connect", str(_ENDED))
+        if self._is_another_node(session.facts):
+            self.forget_baselines()
         # A connection opened just now is a newer word than the probe's.
         self._backoff.clear()
         self._probe_backoff.clear()
         self._session = session
         self._publish_facts(session)
         return session
+
+    def _is_another_node(self, facts: Facts) -> bool:
+        """Whether the address leads elsewhere: another cluster, or a server that was running before we left this one.
+
+        Counters of two nodes have no difference. Those of one that was restarted go on, or began at zero.
+        """
+        before, self._node = self._node, facts
+        if before is None:
+            return False
+        if (before.system_identifier, before.major) != (facts.system_identifier, facts.major):
+            return True
+        if before.started_at_seconds is None or facts.started_at_seconds is None:
+            return False
+        moved = abs(facts.started_at_seconds - before.started_at_seconds) > _CLOCKS_APART_SECONDS
+        return moved and facts.started_at_seconds < self._seen_at_seconds - _CLOCKS_APART_SECONDS
 
     def _connected(self, deadline: Deadline) -> Session:
         """A new session that knows its facts."""
@@ -279,6 +334,16 @@ class Lane:
 
     def _publish_facts(self, session: Session) -> None:
         """A held session does not prove that the server takes new connections: the probe's word stands."""
+        if session.facts.excess != self._excess:
+            self._excess = session.facts.excess
+            if self._excess:
+                log.warning(
+                    "role may more than it needs",
+                    target=self.target.name,
+                    user=session.facts.user,
+                    excess=list(self._excess),
+                    hint=f"dbwatch doctor {self.target.name}",
+                )
         refused = self._probe_backoff.error
         if refused is None:
             state = TargetState(up=True, facts=session.facts)
@@ -288,9 +353,7 @@ class Lane:
 
     def _drop(self, error: TargetError) -> None:
         """The server is gone: forget the session and say so at once."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self.close()
         self._tell(TargetState(up=False, reason=error.reason, message=str(error)))
 
 

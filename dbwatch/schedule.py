@@ -104,11 +104,13 @@ class Scheduler:
             executor = self._executors[name] = ThreadPoolExecutor(1)
         self._scheduler.add_executor(executor, f"lane:{name}")
         now = datetime.datetime.now(tz=datetime.UTC)
-        for position, check in enumerate(lane.checks.values()):
+        for position, check in enumerate((*lane.checks.values(), *lane.collectors.values())):
             interval = lane.target.intervals.get(check.name, check.every)
+            # The collectors of a page take turns at one moment: they share what one INFO said, and fit together.
+            place = check.name if check.collector is None else check.collector.exporter
             self._scheduler.add_job(
                 self._run,
-                HashedInterval(interval, hashed_offset(name, check.name, interval)),
+                HashedInterval(interval, hashed_offset(name, place, interval)),
                 args=(lane, check.name),
                 id=f"{name}:{check.name}",
                 executor=f"lane:{name}",
@@ -126,7 +128,7 @@ class Scheduler:
                 return
             self._first.pop(target, None)
             executor = self._executors.pop(target)
-        for name in lane.checks:
+        for name in (*lane.checks, *lane.collectors):
             if self._scheduler.get_job(f"{target}:{name}") is not None:
                 self._scheduler.remove_job(f"{target}:{name}")
         self._scheduler.remove_executor(f"lane:{target}", shutdown=False)

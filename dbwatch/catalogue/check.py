@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from dbwatch.catalogue.families import Collector
+from dbwatch.catalogue.measuring import Requires, sql_by_version
 from dbwatch.catalogue.schema import (
     RESERVED_LABELS,
     AlertFile,
@@ -19,7 +20,6 @@ from dbwatch.catalogue.schema import (
     RunbookFile,
     Scope,
     Use,
-    parse_version_bound,
 )
 from dbwatch.errors import Problem
 from dbwatch.levels import (
@@ -32,7 +32,7 @@ from dbwatch.levels import (
     parse_level,
     parse_value,
 )
-from dbwatch.model import Engine, Role, Status
+from dbwatch.model import Engine, Status
 from dbwatch.strictyaml import Document, KeyPath
 from dbwatch.template import Format, Template, TemplateError
 
@@ -41,18 +41,6 @@ _KINDS = {
     Use.GAUGE: ColumnKind.GAUGE,
     Use.COUNTER: ColumnKind.COUNTER,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Requires:
-    """What must hold for a check to run. Version bounds compare as tuples."""
-
-    role: Role | None = None
-    version: tuple[str, tuple[int, ...]] | None = None
-    extension: str | None = None
-    privilege: str | None = None
-    setting: str | None = None
-    flavour: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +82,7 @@ class Check:
     runbook: RunbookFile
     panel: PanelFile | None
     alert: AlertFile
+    collector: Collector | None = None
 
     @property
     def sampled(self) -> bool:
@@ -155,7 +144,7 @@ class CheckBuilder:
         many = self._template(("many",), model.many, None)
         fix = self._template(("fix",), model.fix, language)
         self._quoted(fix)
-        sql = self._sql()
+        sql = sql_by_version(self.document, model, self.problems)
         self._keys()
         if self.problems or message is None:
             return None
@@ -175,7 +164,7 @@ class CheckBuilder:
             on_demand=model.on_demand,
             lock=model.lock,
             cost=model.cost,
-            requires=self._requires(),
+            requires=Requires.of(model.requires),
             sql=sql,
             command=model.command,
             fields={k: FieldFile(field=v) if isinstance(v, str) else v for k, v in (model.fields or {}).items()},
@@ -207,8 +196,6 @@ class CheckBuilder:
             prefix = self.engine.metric_prefix + "_"
             if column.metric and not column.metric.startswith(prefix):
                 self._fail(("columns", name, "metric"), f"does not start with {prefix}")
-        if self.model.timeout >= self.model.interval:
-            self._fail(("timeout",), "is not shorter than the interval", "lower `timeout` or raise `every`")
         if self.model.fields is not None:
             for name in sorted(set(self.model.columns) ^ set(self.model.fields)):
                 self._fail(("fields",), f"{name} must stand in both `fields` and `columns`")
@@ -277,25 +264,6 @@ class CheckBuilder:
         numbers += list(self.model.derive)
         return {"count"} | {f"{how}_{name}" for name in numbers for how in ("total", "max", "min")}
 
-    def _sql(self) -> dict[tuple[int, ...], str]:
-        given = self.model.sql
-        if given is None:
-            return {}
-        if isinstance(given, str):
-            return {(0,): given}
-        versions: dict[tuple[int, ...], str] = {}
-        for text, sql in given.items():
-            if not re.fullmatch(r"\d+(\.\d+)*", text):
-                self._fail(("sql", text), "is not a server version", 'write it like "14"')
-                continue
-            versions[tuple(int(part) for part in text.split("."))] = sql
-        lowest = self._requires().version
-        if versions and (lowest is None or lowest[0] != ">=" or lowest[1] < min(versions)):
-            self._fail(
-                ("sql",), "leaves older servers without SQL", f'add requires.version ">={_dotted(min(versions))}"'
-            )
-        return versions
-
     def _keys(self) -> None:
         labels = [name for name, column in self.model.columns.items() if column.use is Use.LABEL]
         for position, name in enumerate(self.model.key):
@@ -311,12 +279,3 @@ class CheckBuilder:
             and panel.column not in {*self.model.columns, *self.model.derive}
         ):
             self._fail(("panel", "column"), f"{panel.column} is not a column")
-
-    def _requires(self) -> Requires:
-        given = self.model.requires
-        version = parse_version_bound(given.version) if given.version is not None else None
-        return Requires(given.role, version, given.extension, given.privilege, given.setting, given.flavour)
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(str(part) for part in version)

@@ -15,14 +15,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dbwatch.catalogue.check import Check, CheckBuilder
-from dbwatch.catalogue.commands import KNOWN_COMMANDS, only_looks
-from dbwatch.catalogue.schema import CheckFile, Scope
-from dbwatch.catalogue.sqlgate import sql_problems
+from dbwatch.catalogue.measuring import source_problems
+from dbwatch.catalogue.schema import CheckFile
 from dbwatch.errors import ConfigError, Problem
 from dbwatch.model import Engine
-from dbwatch.strictyaml import Document, KeyPath, read_file
+from dbwatch.strictyaml import Document, read_file
 from dbwatch.validation import problems_of
 
+COMPAT = "compat"
+"""The folder of collectors, which are read by `catalogue.collectors` for the daemon alone."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 
 
@@ -93,51 +94,33 @@ def _load(path: Path, engine: Engine) -> tuple[Check, Document]:
     name = path.stem
     builder = CheckBuilder(document, model, engine, name)
     check = builder.build()
-    problems = [*builder.problems, *_name_problems(document, name)]
-    for place, sql in _sql_texts(document):
-        problems.extend(sql_problems(document, place, sql))
-    if model.sql is not None and engine is not Engine.POSTGRES:
-        problems.append(document.problem(("sql",), f"{engine} takes no SQL", "use `command` and `fields`"))
-    if model.command is not None and (engine is not Engine.REDIS or not only_looks(model.command)):
-        message = f"dbwatch does not send {model.command} to {engine.product}"
-        problems.append(document.problem(("command",), message, f"Redis checks may use {KNOWN_COMMANDS}"))
-    if model.scope is Scope.DATABASE and engine is not Engine.POSTGRES:
-        problems.append(document.problem(("scope",), f"{engine} has no database scope"))
+    problems = [*builder.problems, *name_problems(document, name), *source_problems(document, model, engine)]
     if check is None or problems:
         raise ConfigError(problems)
     return check, document
 
 
-def _sql_texts(document: Document) -> Iterator[tuple[KeyPath, str]]:
-    given = document.data.get("sql") if isinstance(document.data, dict) else None
-    if isinstance(given, str):
-        yield ("sql",), given
-    elif isinstance(given, dict):
-        for version, sql in given.items():
-            yield ("sql", version), str(sql)
-
-
 def _check_files(directory: Path, problems: list[Problem]) -> Iterator[tuple[Path, Engine]]:
     engines = {engine.value: engine for engine in Engine}
-    entries = _entries(directory, problems)
-    for folder in (path for path in entries if path.is_dir()):
+    found = entries(directory, problems)
+    for folder in (path for path in found if path.is_dir() and path.name != COMPAT):
         engine = engines.get(folder.name)
         if engine is None:
             problems.append(Problem(str(folder), None, "", "is not an engine", f"one of {', '.join(engines)}"))
             continue
-        for path in _entries(folder, problems):
+        for path in entries(folder, problems):
             if path.suffix == ".yaml":
                 yield path, engine
             elif path.suffix == ".yml":
                 problems.append(Problem(str(path), None, "", "ends in .yml", "rename it to .yaml"))
     problems.extend(
         Problem(str(path), None, "", "lies outside an engine's folder", "move it to postgres/ or redis/")
-        for path in entries
+        for path in found
         if path.suffix in (".yaml", ".yml") and not path.is_dir()
     )
 
 
-def _entries(directory: Path, problems: list[Problem]) -> list[Path]:
+def entries(directory: Path, problems: list[Problem]) -> list[Path]:
     """Sorted, without hidden names: Kubernetes mounts `..data` beside the files, editors leave `.#name.yaml`."""
     try:
         return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
@@ -155,7 +138,7 @@ def _validate(document: Document) -> CheckFile:
         raise ConfigError(problems_of(document, error, CheckFile)) from None
 
 
-def _name_problems(document: Document, name: str) -> list[Problem]:
+def name_problems(document: Document, name: str) -> list[Problem]:
     if _NAME.match(name):
         return []
     return [document.problem((), f"the file name {name!r} is not a check name", "lower case words joined by _")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -157,10 +157,17 @@ class AlertFile(Strict):
 
 
 class RunbookFile(Strict):
+    """What to do. `threshold` says why the line is drawn there, `normal` what a healthy server shows, and `silence`
+    when to ignore the finding; every bundled check has all of them.
+    """
+
     meaning: Text
     impact: Text
     diagnosis: Text
     mitigation: Text
+    threshold: Text | None = None
+    normal: Text | None = None
+    silence: Text | None = None
 
 
 class PanelFile(Strict):
@@ -181,42 +188,23 @@ class DeriveFile(Strict):
     help: Line | None = None
 
 
-class CheckFile(Strict):
-    """One check: the measurement, the thresholds, the verdict, the metric, the alert, the panel, the runbook."""
+class MeasureFile(Strict):
+    """The measuring half of a file: what is asked, how often, of which servers."""
 
     summary: Line
-    group: Name
-    covers: list[RuleId] = Field(default_factory=list)
-    why: Text
     cost: Cost = Cost.NORMAL
     every: Duration | None = None
     timeout: Duration = 10.0
     scope: Scope = Scope.INSTANCE
-    profile: Profile = Profile.STANDARD
-    enabled: bool = True
-    on_demand: bool = False
-    lock: Lock = Lock.CATALOG
     requires: RequiresFile = RequiresFile()
     sql: Text | dict[str, Text] | None = None
     command: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z ]{1,40}$")] | None = None
     fields: dict[Name, str | FieldFile] | None = None
     probe: Name | None = None
-    columns: dict[Name, ColumnFile] = Field(min_length=1, max_length=60)
-    derive: dict[Name, DeriveFile] = Field(default_factory=dict)
-    resets: Name | None = None
     limit: int = Field(default=100, ge=1, le=1000)
-    levels: LevelsFile | None = None
-    for_: Duration | None = Field(default=None, alias="for")
-    key: list[Name] = Field(default_factory=list)
-    message: Sentence
-    many: Sentence | None = None
-    fix: Text | None = None
-    runbook: RunbookFile
-    panel: PanelFile | None = None
-    alert: AlertFile = AlertFile()
 
     @model_validator(mode="after")
-    def one_source(self) -> CheckFile:
+    def one_source(self) -> Self:
         given = [name for name in ("sql", "command", "probe") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of `sql`, `command` and `probe`")
@@ -227,6 +215,30 @@ class CheckFile(Strict):
     @property
     def interval(self) -> float:
         return self.every if self.every is not None else self.cost.every
+
+
+class CheckFile(MeasureFile):
+    """One check: the measurement, the thresholds, the verdict, the metric, the alert, the panel, the runbook."""
+
+    group: Name
+    covers: list[RuleId] = Field(default_factory=list)
+    why: Text
+    profile: Profile = Profile.STANDARD
+    enabled: bool = True
+    on_demand: bool = False
+    lock: Lock = Lock.CATALOG
+    columns: dict[Name, ColumnFile] = Field(min_length=1, max_length=60)
+    derive: dict[Name, DeriveFile] = Field(default_factory=dict)
+    resets: Name | None = None
+    levels: LevelsFile | None = None
+    for_: Duration | None = Field(default=None, alias="for")
+    key: list[Name] = Field(default_factory=list)
+    message: Sentence
+    many: Sentence | None = None
+    fix: Text | None = None
+    runbook: RunbookFile
+    panel: PanelFile | None = None
+    alert: AlertFile = AlertFile()
 
 
 def parse_version_bound(text: str) -> tuple[str, tuple[int, ...]]:

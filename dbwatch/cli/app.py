@@ -115,6 +115,16 @@ def serve_command(
     listen: Annotated[
         str, typer.Option("--web.listen-address", envvar="DBWATCH_LISTEN_ADDRESS", help="host:port to serve HTTP on.")
     ] = "127.0.0.1:10187",
+    web_config: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--web.config.file",
+            envvar="DBWATCH_WEB_CONFIG_FILE",
+            help="TLS, client certificates and passwords for HTTP, in exporter-toolkit's format.",
+            show_default=False,
+            readable=False,
+        ),
+    ] = None,
     enable_reload: Annotated[bool, typer.Option("--web.enable-reload", help="Allow POST /-/reload.")] = False,
     log_level: LogLevel = "info",
     log_format: Annotated[str, typer.Option("--log-format", help="auto, json or console.")] = "auto",
@@ -122,7 +132,7 @@ def serve_command(
     """Run the checks on their schedule and serve /metrics, the status page and the JSON document."""
     from dbwatch.cli.serve import run_serve
 
-    return run_serve(tuple(targets or ()), config, listen, enable_reload, log_level, log_format)
+    return run_serve(tuple(targets or ()), config, listen, web_config, enable_reload, log_level, log_format)
 
 
 @app.command("validate")
@@ -154,11 +164,19 @@ def list_command(
 def explain_command(
     name: Annotated[str, typer.Argument(help="A check or an alert.")],
     config: ConfigOption = None,
+    target: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--target",
+            help="A URL or a target of the configuration: ask it the read-only questions of the diagnosis.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
     """What a check or an alert means, its impact, how to diagnose and how to mend. Works offline."""
-    from dbwatch.cli.catalogue import run_explain
+    from dbwatch.cli.explain import run_explain
 
-    return run_explain(config, name)
+    return run_explain(config, name, target)
 
 
 @app.command("doctor")
@@ -229,6 +247,17 @@ def render_command(
     from dbwatch.cli.catalogue import run_render
 
     return run_render(config, out, verify, prune)
+
+
+@app.command("compat")
+def compat_command(
+    url: Annotated[str, typer.Argument(help="The page of an exporter, like http://db:9187/metrics.")],
+    output_format: Annotated[str, typer.Option("--format", "-f", help="text or json.")] = "text",
+) -> int:
+    """Which families of a running exporter dbwatch supplies, under which name, and which it leaves out."""
+    from dbwatch.cli.compat import run_compat
+
+    return run_compat(url, output_format)
 
 
 @app.command("demo")

@@ -10,6 +10,7 @@ import typer
 
 from dbwatch.bundled import bundled
 from dbwatch.catalogue import Catalogue, Check, load_catalogue
+from dbwatch.catalogue.collectors import load_collectors
 from dbwatch.catalogue.contract import LOCK_WORDS, needs, versions
 from dbwatch.catalogue.loader import load_check
 from dbwatch.catalogue.schema import Scope
@@ -45,8 +46,10 @@ def run_validate(config: Path | None, files: tuple[Path, ...]) -> int:
 
 def _validate_config(config: Path | None) -> str:
     if config is None:
+        load_collectors([bundled("checks")])
         return f"{len(load_catalogue([bundled('checks')]).checks)} bundled checks are fine; no configuration was given"
     loaded = load_config(config)
+    load_collectors(loaded.check_directories)
     return f"{config} is fine: {len(loaded.targets)} targets, {len(loaded.catalogue.checks)} checks"
 
 
@@ -115,17 +118,6 @@ def _as_json(check: Check) -> dict[str, object]:
     }
 
 
-def run_explain(config: Path | None, name: str) -> int:
-    from dbwatch.render import explain
-
-    known = catalogue(config)
-    text = explain(known, name)
-    if text is None:
-        raise ConfigError.of("explain", f"no check or alert is named {name!r}", hint=known.suggest(name))
-    typer.echo(text)
-    return 0
-
-
 def run_grants(engine: str, user: str) -> int:
     match engine:
         case "postgres":
@@ -137,7 +129,7 @@ def run_grants(engine: str, user: str) -> int:
 
             if not re.fullmatch(r"[\w.-]+", user):
                 raise ConfigError.of("--user", f"{user!r} is not a Redis user name", hint="letters, digits, . _ and -")
-            typer.echo(redis_script(user))
+            typer.echo(redis_script(user, catalogue(None).of(Engine.REDIS)))
         case _:
             raise ConfigError.of("--engine", f"{engine!r} has no grants", hint="postgres or redis")
     return 0
@@ -155,7 +147,8 @@ def run_schema(kind: str) -> int:
 def run_render(config: Path | None, out: Path, verify: bool, prune: bool) -> int:
     from dbwatch.render import GENERATED, render_all
 
-    files = render_all(catalogue(config))
+    loaded = load_config(config) if config is not None else None
+    files = render_all(loaded.catalogue, targets=loaded.targets) if loaded is not None else render_all(catalogue(None))
     stale = [name for name, text in files.items() if _content(out / name) != text]
     found = sorted(path for pattern in GENERATED for path in out.glob(pattern)) if prune else []
     leftover = [path for path in found if path.relative_to(out).as_posix() not in files]

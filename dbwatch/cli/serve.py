@@ -12,14 +12,21 @@ from dbwatch.logs import close, configure
 
 
 def run_serve(
-    urls: tuple[str, ...], config: Path | None, listen: str, enable_reload: bool, log_level: str, log_format: str
+    urls: tuple[str, ...],
+    config: Path | None,
+    listen: str,
+    web_config: Path | None,
+    enable_reload: bool,
+    log_level: str,
+    log_format: str,
 ) -> int:
     """Runs until a signal. Raises ConfigError before anything is started."""
     configure(log_level, log_format)
     host, port = listen_address(listen)
     if urls and config is not None:
         raise ConfigError.of("arguments", "give either URLs or --config")
-    code = Daemon(config_source(config, urls), host, port, enable_reload=enable_reload).run()
+    source = config_source(config, urls)
+    code = Daemon(source, host, port, enable_reload=enable_reload, web_config=web_config).run()
     sys.stdout.flush()
     close()
     # Python would join executor threads, and one of them may hang in a frozen server's socket.

@@ -36,6 +36,7 @@ class Config:
     targets: tuple[Target, ...]
     catalogue: Catalogue
     source: str
+    check_directories: tuple[Path, ...] = ()
 
 
 def load_config(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
@@ -51,8 +52,9 @@ def load_config(path: Path, *, environ: Mapping[str, str] = os.environ) -> Confi
     except ValidationError as error:
         found += problems_of(document, error, ConfigFile)
     catalogue = Catalogue({})
+    directories = (bundled("checks"), *_directories(data.get("checks_dir"), path.parent))
     try:
-        catalogue = load_catalogue([bundled("checks"), *_directories(data.get("checks_dir"), path.parent)])
+        catalogue = load_catalogue(directories)
         found += override_problems(document, data, catalogue)
     except ConfigError as error:
         found += error.problems
@@ -66,7 +68,7 @@ def load_config(path: Path, *, environ: Mapping[str, str] = os.environ) -> Confi
     problems = [*values.problems, *(problem for problem in found if problem.path not in unread)]
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.file != str(path), problem.line or 0)))
-    return Config(targets, catalogue, str(path))
+    return Config(targets, catalogue, str(path), directories)
 
 
 def zero_config(urls: Sequence[str] = (), *, environ: Mapping[str, str] = os.environ) -> Config:
@@ -75,7 +77,8 @@ def zero_config(urls: Sequence[str] = (), *, environ: Mapping[str, str] = os.env
     The names are `postgres` and `redis`; a second server of a kind is `postgres-2` and so on.
     """
     source = "command line" if urls else "environment"
-    return Config(_zero_targets(urls, environ), load_catalogue([bundled("checks")]), source)
+    directories = (bundled("checks"),)
+    return Config(_zero_targets(urls, environ), load_catalogue(directories), source, directories)
 
 
 def target_from_url(text: str) -> Target:

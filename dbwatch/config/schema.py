@@ -79,6 +79,7 @@ class Overrides(Strict):
     databases: DatabasesFile = DatabasesFile()
     connect_timeout: Annotated[Duration, Field(ge=1, le=60)] | None = None
     labels: dict[LabelName, Line] = Field(default_factory=dict)
+    compat: bool | None = None
 
     @model_validator(mode="after")
     def labels_are_free(self) -> Overrides:

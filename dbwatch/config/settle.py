@@ -71,7 +71,7 @@ class Settler:
             password=self._password(model, url),
             options=options,
             tls=(url.tls if url else False) or (tls is not None and tls.mode != "disable"),
-            profile=model.profile or defaults.profile or Profile.STANDARD,
+            profile=self._profile(model),
             labels={**defaults.labels, **model.labels},
             intervals={**defaults.intervals, **model.intervals},
             thresholds=self._thresholds(model),
@@ -86,7 +86,18 @@ class Settler:
             dumps=Dumps(self.base / model.dumps.path, model.dumps.pattern, model.dumps.every) if model.dumps else None,
             expect=Expect.of(model.expect) if model.expect else Expect(),
             machine=Machine.of(model.machine) if model.machine else Machine(),
+            compat=self._compat(model),
         )
+
+    def _profile(self, model: TargetFile) -> Profile:
+        return model.profile or self.model.defaults.profile or Profile.STANDARD
+
+    def _compat(self, model: TargetFile) -> bool:
+        """Who asks for little is not asked for the compatibility pages."""
+        for given in (model.compat, self.model.defaults.compat):
+            if given is not None:
+                return given
+        return self._profile(model) is not Profile.MINIMAL
 
     def _password(self, model: TargetFile, url: ServerUrl | None) -> PasswordSource | None:
         if model.password_file is not None:

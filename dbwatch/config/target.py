@@ -94,6 +94,7 @@ class Target:
     dumps: Dumps | None = None
     expect: Expect = Expect()
     machine: Machine = Machine()
+    compat: bool = True
 
     @property
     def address(self) -> str:

@@ -78,6 +78,13 @@ def about_target(target: Target, state: TargetState, query_seconds: float | None
             role=str(facts.role),
             flavour=clean(facts.flavour),
         )
+    for power in facts.excess if facts is not None else ():
+        families.gauge(
+            "dbwatch_target_excess_privilege",
+            "A right that the monitor's role has and should not have; the value is always 1.",
+            1.0,
+            privilege=power,
+        )
     if query_seconds is not None:
         families.counter(
             "dbwatch_target_query_seconds_total", "Time the server has spent on our questions.", query_seconds

@@ -87,6 +87,16 @@ def render(families: Iterable[Metric]) -> Block:
     )
 
 
+def plain(name: str, text: str, kind: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> Part:
+    """A family in the text format whose TYPE line says `kind` whatever its name: the library would rename a counter."""
+    family = Metric(name, text, "gauge")
+    for labels, value in samples:
+        family.add_sample(name, dict(labels), value)
+    head = _head(name, text, "gauge", "", Format.TEXT)
+    as_gauge, as_kind = (f"# TYPE {name} {word}\n".encode() for word in ("gauge", kind))
+    return Part(name, head.removesuffix(as_gauge) + as_kind, _write(family, Format.TEXT)[len(head) :])
+
+
 def join(blocks: Iterable[Block], form: Format) -> bytes:
     """One page of all blocks: every family once, in the order first seen, without the page's end."""
     families: dict[str, list[bytes]] = {}

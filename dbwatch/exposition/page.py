@@ -35,8 +35,15 @@ class Exposition:
     """Subscribe `update` to the store; `page` gives what a scrape gets."""
 
     def __init__(
-        self, store: Store, scheduler_state: SchedulerState, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        scheduler_state: SchedulerState,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        also_spent: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
+        """`also_spent` is what other questions than the checks' have cost each target's server."""
+        self._also_spent = also_spent
         self._store = store
         self._clock = clock
         self._process = ProcessMetrics(scheduler_state)
@@ -117,9 +124,11 @@ class Exposition:
             return old
         self._drop_strangers(entries, views)
         shown = [entry for view in views for entry in _true_now(view, entries) if now < entry.expires]
-        cost = self._ledger.query_seconds()
+        cost, more = self._ledger.query_seconds(), self._also_spent()
         blocks: list[Block] = [entry.samples for entry in shown]
-        blocks += (about_target(view.target, view.state, cost.get(view.target.name, 0.0)) for view in views)
+        for view in views:
+            spent = cost.get(view.target.name, 0.0) + more.get(view.target.name, 0.0)
+            blocks.append(about_target(view.target, view.state, spent))
         blocks += (entry.about for view in views for entry in _entries(view, entries))
         valid_until = min((entry.expires for entry in shown), default=math.inf)
         joined = self._joined[form] = Joined(made_of, valid_until, join(blocks, form))

@@ -1,14 +1,15 @@
-"""Owns the few metrics that are read at every scrape: this process, its scheduler, its configuration."""
+"""Owns the few metrics that are read at every scrape: this process, its log, its scheduler, its configuration."""
 
 from __future__ import annotations
 
 import platform
+import threading
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from dbwatch import __version__
-from dbwatch.exposition.block import Block, gauge, render
+from dbwatch import __version__, logs
+from dbwatch.exposition.block import Block, counter, gauge, render
 
 
 class SchedulerState(Protocol):
@@ -38,4 +39,8 @@ class ProcessMetrics:
         reload.add_metric((), float(reload_successful))
         tick = gauge("dbwatch_scheduler_tick_timestamp_seconds", "When the scheduler last showed life.", ())
         tick.add_metric((), self._scheduler.tick_timestamp_seconds)
-        return render((build, reload, tick, *self._registry.collect()))
+        lost = counter("dbwatch_log_dropped_total", "Log events that were lost unread or could not be written.", ())
+        lost.add_metric((), float(logs.dropped()))
+        threads = gauge("dbwatch_threads", "Threads that run now.", ())
+        threads.add_metric((), float(threading.active_count()))
+        return render((build, reload, tick, lost, threads, *self._registry.collect()))

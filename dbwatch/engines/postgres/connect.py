@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
-from psycopg.types.numeric import FloatLoader
 
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.aside import Aside, CrowdedError, UnfinishedError
+from dbwatch.engines.postgres.arrival import WatchedConnection
 from dbwatch.engines.postgres.errors import clean, connect_reason, lost_reason
 from dbwatch.engines.postgres.startup import rejection
-from dbwatch.engines.postgres.text import TEXT_TYPES, TolerantTextLoader
+from dbwatch.engines.postgres.text import TEXT_TYPES, TolerantNumericLoader, TolerantTextLoader
 from dbwatch.engines.resolve import resolve
 from dbwatch.errors import TargetError
 from dbwatch.model import Reason
@@ -201,10 +201,10 @@ def _explained(
 
 
 def _wrap(pgconn: pq.abc.PGconn) -> psycopg.Connection[tuple[object, ...]]:
-    connection: psycopg.Connection[tuple[object, ...]] = psycopg.Connection(pgconn)
+    connection = WatchedConnection(pgconn)
     connection.autocommit = True
     connection.prepare_threshold = None
     for name in TEXT_TYPES:
         connection.adapters.register_loader(name, TolerantTextLoader)
-    connection.adapters.register_loader("numeric", FloatLoader)
+    connection.adapters.register_loader("numeric", TolerantNumericLoader)
     return connection

@@ -119,4 +119,6 @@ def translate(error: Exception, step: str, *, broken: bool) -> CheckError:
         return Skipped(_SKIPPED_BY_STATE[state], text, step=step)
     if state.startswith("53"):
         return CheckError(Reason.RESOURCES, text, step=step)
+    if isinstance(error, psycopg.DataError) and not state:
+        return CheckError(Reason.BAD_RESULT, text, step=step)  # sent well, and Python has no such value
     return CheckError(_REASONS_BY_STATE.get(state, Reason.ERROR), text, step=step)

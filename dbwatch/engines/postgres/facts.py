@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import cast
 
 from dbwatch.engines.postgres.probe import Fetch
-from dbwatch.model import Engine, Extension, Facts, Role
+from dbwatch.errors import CheckError
+from dbwatch.model import Engine, Extension, Facts, Reason, Role
 
 _IDENTITY = """
 -- needs no privilege
@@ -17,6 +18,19 @@ select
   pg_catalog.current_database()::text as database,
   current_user::text as user_name,
   coalesce((select rolsuper from pg_catalog.pg_roles where rolname = current_user), false) as is_superuser,
+  array(
+    select power
+    from pg_catalog.pg_roles as r
+    cross join lateral (
+      values
+        ('SUPERUSER', r.rolsuper),
+        ('REPLICATION', r.rolreplication and not r.rolsuper),
+        ('BYPASSRLS', r.rolbypassrls and not r.rolsuper),
+        ('CREATEROLE', r.rolcreaterole and not r.rolsuper)
+    ) as p (power, held)
+    where r.rolname = current_user
+      and p.held
+  ) as excess,
   extract(epoch from pg_catalog.pg_postmaster_start_time())::float8 as started_at_seconds,
   case
     when pg_catalog.to_regproc('aurora_version') is null
@@ -81,16 +95,18 @@ from pg_catalog.pg_extension as e
 join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
 """
 
-_MOST_DATABASES = 1000
+MOST_DATABASES = 1000
 _MOST_ROWS = 2000
 
 
 def read_facts(fetch: Fetch, address: str) -> Facts:
-    """The facts as of the transaction `fetch` runs in."""
-    identity = fetch(_IDENTITY, limit=1)[0]
-    number = int(str(identity["version_num"]))
-    started = identity["started_at_seconds"]
-    system_identifier = identity["system_identifier"]
+    """The facts as of the transaction `fetch` runs in. Raises CheckError."""
+    try:
+        identity = fetch(_IDENTITY, limit=1)[0]
+        number = int(str(identity["version_num"]))
+        started, system_identifier = identity["started_at_seconds"], identity["system_identifier"]
+    except (LookupError, ValueError):
+        raise CheckError(Reason.BAD_RESULT, "what answers there is not PostgreSQL", step="facts") from None
     return Facts(
         engine=Engine.POSTGRES,
         version=(number // 10_000, number % 10_000),
@@ -100,10 +116,11 @@ def read_facts(fetch: Fetch, address: str) -> Facts:
         privileges=frozenset(str(row["name"]) for row in fetch(_PRIVILEGES, limit=_MOST_ROWS)),
         extensions=read_extensions(fetch),
         settings={str(row["name"]): str(row["setting"]) for row in fetch(_SETTINGS, limit=_MOST_ROWS)},
-        databases=tuple(str(row["name"]) for row in fetch(_DATABASES, limit=_MOST_DATABASES)),
+        databases=tuple(str(row["name"]) for row in fetch(_DATABASES, limit=MOST_DATABASES)),
         database=str(identity["database"]),
         user=str(identity["user_name"]),
         is_superuser=bool(identity["is_superuser"]),
+        excess=tuple(cast("list[str]", identity["excess"])),
         started_at_seconds=float(started) if isinstance(started, (int, float)) else None,
         system_identifier=str(system_identifier) if system_identifier is not None else None,
         address=address,

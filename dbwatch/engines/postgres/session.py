@@ -16,11 +16,12 @@ from dbwatch.catalogue import Check
 from dbwatch.catalogue.schema import Scope
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
-from dbwatch.engines.base import Measurement
+from dbwatch.engines.base import Answer, Measurement
 from dbwatch.engines.memory import Memory
+from dbwatch.engines.postgres.arrival import ended_quietly
 from dbwatch.engines.postgres.cluster import Cluster, Clusters
 from dbwatch.engines.postgres.connect import open_connection
-from dbwatch.engines.postgres.facts import read_extensions, read_facts
+from dbwatch.engines.postgres.facts import MOST_DATABASES, read_extensions, read_facts
 from dbwatch.engines.postgres.guard import Transaction, guarded
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import PROBES
@@ -68,6 +69,10 @@ class PostgresSession:
     def closed(self) -> bool:
         return self._main.closed or self._main.broken
 
+    @property
+    def lost(self) -> bool:
+        return self.closed or ended_quietly(self._main)
+
     def refresh(self, deadline: Deadline) -> Facts:
         self._known = self._read_facts(deadline)
         self._cluster = self._clusters.of(self._known.system_identifier)
@@ -90,6 +95,10 @@ class PostgresSession:
             return replace(found, databases=tuple(self._survey_of(name, deadline) for name in self._watched()))
         finally:
             self._close_spare()
+
+    def look(self, question: str, deadline: Deadline, *, limit: int) -> Answer:
+        with guarded(self._main, deadline, self._at) as transaction:
+            return transaction.look(question, limit=limit)
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -144,9 +153,18 @@ class PostgresSession:
     def _measure_once(
         self, connection: psycopg.Connection[tuple[object, ...]], check: Check, facts: Facts, deadline: Deadline
     ) -> Measurement:
-        with guarded(connection, deadline, self._at, with_position=self._cluster is not None) as transaction:
+        with guarded(
+            connection,
+            deadline,
+            self._at,
+            with_position=self._cluster is not None,
+            privilege=check.requires.privilege,
+        ) as transaction:
             self._tell_position(transaction)
             self._follow_role(check, transaction)
+            if not transaction.is_privileged:
+                # The facts may be minutes old; what we may no longer see would be counted as not there.
+                raise Skipped(Reason.PRIVILEGE, f"needs {check.requires.privilege}, {facts.user} has lost it")
             # The facts may be minutes old; the role must not be.
             rows = self._rows(check, replace(facts, role=self.facts.role), transaction)
             read_at = time.monotonic()
@@ -217,7 +235,7 @@ class PostgresSession:
         if skipped and not failed and not rows and (hidden or len(skipped) == len(self._watched())):
             # Nothing found where we could look says nothing about a database where we could not.
             raise next(iter((hidden or skipped).values()))
-        truncated = truncated or len(rows) < sum(map(len, parts))
+        truncated = truncated or len(rows) < sum(map(len, parts)) or len(self.facts.databases) >= MOST_DATABASES
         return Measurement(rows, seconds, time.monotonic(), truncated, failed, hidden)
 
     def _watched(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Owns decoding the server's texts. A name or query of another session may hold any bytes; it never raises."""
+"""Owns decoding the server's texts and numerics. Another session's may hold any bytes or digits; it never raises."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ class TolerantTextLoader(Loader):
 
     def load(self, data: Buffer) -> str:
         return bytes(data).decode("utf-8", "backslashreplace")
+
+
+class TolerantNumericLoader(Loader):
+    """A float, infinite where it has too many digits (psycopg's own, compiled, raises ValueError)."""
+
+    def load(self, data: Buffer) -> float:
+        return float(bytes(data))

@@ -16,6 +16,7 @@ from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat, toas
 from dbwatch.engines.postgres.probes.checkpoints import checkpoints_forced
 from dbwatch.engines.postgres.probes.clock import clock_skewed
 from dbwatch.engines.postgres.probes.corruption import corrupt_index, corrupt_table
+from dbwatch.engines.postgres.probes.exporter_statements import exporter_statements
 from dbwatch.engines.postgres.probes.growth import database_growth
 from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
 from dbwatch.engines.postgres.probes.integer_keys import integer_key_exhausted
@@ -61,6 +62,7 @@ PROBES: Mapping[str, Probe] = {
     "duplicate_index": duplicate_index,
     "database_growth": database_growth,
     "excess_active_sessions": excess_active_sessions,
+    "exporter_statements": exporter_statements,
     "index_bloat": index_bloat,
     "integer_key_exhausted": integer_key_exhausted,
     "listener_without_tls": listener_without_tls,

@@ -1,0 +1,6 @@
+"""The compatibility pages: what other exporters would say, from what the daemon's collectors have read."""
+
+from dbwatch.exposition.compat.inventory import Supplied, Supply, inventory
+from dbwatch.exposition.compat.pages import CompatPages, NoSuchPageError
+
+__all__ = ["CompatPages", "NoSuchPageError", "Supplied", "Supply", "inventory"]
