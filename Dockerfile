@@ -20,8 +20,9 @@ ENV DBWATCH_LISTEN_ADDRESS=0.0.0.0:10187 \
     PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 EXPOSE 10187
-# The port is the configured one; no proxy of the environment is asked the way, as urllib would.
+# The port is the configured one; no proxy of the environment is asked the way, as urllib would. With a web configuration
+# (TLS, passwords) it is enough that somebody listens.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["/opt/dbwatch/bin/python", "-c", "import http.client, os, sys; port = os.environ['DBWATCH_LISTEN_ADDRESS'].rpartition(':')[2]; asked = http.client.HTTPConnection('127.0.0.1', int(port), timeout=2); asked.request('GET', '/healthz'); sys.exit(asked.getresponse().status != 200)"]
+    CMD ["/opt/dbwatch/bin/python", "-c", "import http.client, os, socket, sys; port = int(os.environ['DBWATCH_LISTEN_ADDRESS'].rpartition(':')[2]); guarded = 'DBWATCH_WEB_CONFIG_FILE' in os.environ; socket.create_connection(('127.0.0.1', port), 2).close() if guarded else None; asked = http.client.HTTPConnection('127.0.0.1', port, timeout=2); guarded or asked.request('GET', '/healthz'); sys.exit(not guarded and asked.getresponse().status != 200)"]
 ENTRYPOINT ["/opt/dbwatch/bin/dbwatch"]
 CMD ["serve"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ALWAYS: Final = {
+_LOCKED: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_HSTS: Final = "strict-transport-security"
+ALWAYS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
     "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": _LOCKED,
 }
-_LOCKED: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 def content_security_policy(style_hash: str = "") -> str:
@@ -22,17 +25,23 @@ def content_security_policy(style_hash: str = "") -> str:
 
 
 class SecurityHeaders:
-    """Adds to every answer what it does not say itself."""
+    """Adds to every answer what it does not say itself; what the operator configured replaces ours."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, configured: Callable[[], Mapping[str, str]] = dict) -> None:
         self._app = app
+        self._configured = configured
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_secure = scope.get("scheme") == "https"
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in {**_ALWAYS, "content-security-policy": content_security_policy()}.items():
+                for name, value in ALWAYS.items():
                     headers.setdefault(name, value)
+                for name, value in self._configured().items():
+                    if is_secure or name != _HSTS:
+                        headers[name] = value
             await send(message)
 
         await self._app(scope, receive, guarded)

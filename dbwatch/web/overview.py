@@ -165,6 +165,8 @@ def _about(view: TargetView, now_seconds: float) -> tuple[str, ...]:
         parts.append(view.target.address)
     if facts is not None and facts.started_at_seconds is not None and view.state.up:
         parts.append(f"running for {duration_text(max(0.0, now_seconds - facts.started_at_seconds))}")
+    if facts is not None and facts.excess:
+        parts.append(f"watched with more rights than needed: {', '.join(facts.excess)}")
     return tuple(parts)
 
 

@@ -1,19 +1,30 @@
-"""Owns the listening socket and the thread that serves it. Knows no route; leaves signals and logging to others."""
+"""Owns the listening socket and the thread that serves it. Knows no route; leaves signals and logging to others.
+
+Every application it serves stands behind the same protection: headers, refusals, authentication, in this order.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
-from typing import Final
+from typing import Any, Final, cast
 
+from anyio.to_thread import current_default_thread_limiter
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from dbwatch.errors import ConfigError, DbwatchError
+from dbwatch.web.auth import BasicAuth, Judge
+from dbwatch.web.door import Door
+from dbwatch.web.headers import SecurityHeaders
+from dbwatch.web.peers import Peers
+from dbwatch.web.protection import Protection
+from dbwatch.web.refusals import Refusals
 from dbwatch.web.timeouts import TimedProtocol
 
-MOST_CONNECTIONS: Final = 512
+WORKERS: Final = 8
 KEEP_ALIVE_SECONDS: Final = 5
 LARGEST_HEADERS: Final = 16 * 1024
 _START_SECONDS: Final = 10.0
@@ -23,16 +34,20 @@ _GRACE_SECONDS: Final = 1
 class WebServer:
     """Listens from `start()` to `stop()`. Port 0 takes any free port; `address` says which."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, protection: Protection | None = None) -> None:
         self._host = host
         self._port = port
+        self._protection = protection or Protection()
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
-        self._server = Server(
+        self._peers = Peers()
+        self._judge = Judge()
+        self._server = _Server(
             Config(
-                app,
+                self._protected(app),
                 loop="asyncio",
-                http=TimedProtocol,
+                # uvicorn makes one for every connection; that it is a function and no class makes no difference.
+                http=cast("type[asyncio.Protocol]", self._door),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -42,17 +57,21 @@ class WebServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=MOST_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 h11_max_incomplete_event_size=LARGEST_HEADERS,
-            )
+            ),
+            self._peers,
         )
 
     @property
     def address(self) -> str:
         """`host:port` as it is listened on; the configured one before `start()`."""
         return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    @property
+    def host(self) -> str:
+        return self._host
 
     @property
     def running(self) -> bool:
@@ -72,14 +91,26 @@ class WebServer:
                 self.stop()
                 raise DbwatchError(f"the web server on {self.address} did not start; the log says why")
             time.sleep(0.005)
+        self._protection.start()
 
     def stop(self) -> None:
         """End every connection and the thread; may be called twice."""
+        self._protection.stop()
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(_GRACE_SECONDS + 2.0)
+        self._judge.close()
         if self._socket is not None and not self.running:
             self._socket.close()
+
+    def _protected(self, app: ASGIApp) -> ASGIApp:
+        protection = self._protection
+        known = BasicAuth(app, lambda: protection.current.users, self._judge)
+        orderly = Refusals(known, lambda: protection.current)
+        return SecurityHeaders(orderly, lambda: protection.current.headers)
+
+    def _door(self, **arguments: Any) -> asyncio.Protocol:
+        return Door(self._peers, lambda: self._protection.current.tls, TimedProtocol(**arguments))
 
     def _listen(self) -> socket.socket:
         try:
@@ -99,3 +130,19 @@ class WebServer:
         # would wait 40 ms for the peer's delayed acknowledgement.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
+
+
+class _Server(Server):
+    """uvicorn's, with a limit to the threads that answer, and an end for those who have not come in yet."""
+
+    def __init__(self, config: Config, peers: Peers) -> None:
+        super().__init__(config)
+        self._peers = peers
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        current_default_thread_limiter().total_tokens = WORKERS
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._peers.end_all()

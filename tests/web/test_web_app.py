@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -167,11 +168,34 @@ def test_reload_says_what_is_wrong(reloading: Site, problems: list[str]) -> None
     assert refused.text.splitlines() == problems
 
 
-def test_a_web_page_cannot_reload(reloading: Site, problems: list[str]) -> None:
+@pytest.mark.parametrize("header", ["origin", "referer", "sec-fetch-site"])
+def test_a_web_page_cannot_reload(reloading: Site, problems: list[str], header: str) -> None:
     problems.append("seen only when the reload was tried")
-    refused = reloading.client.post("/-/reload", headers={"origin": "https://evil.example"})
+    refused = reloading.client.post("/-/reload", headers={header: "https://evil.example"})
     assert refused.status_code == 403
     assert "tried" not in refused.text
+
+
+def test_reloads_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    started, held = threading.Event(), threading.Event()
+
+    def reload() -> list[str]:
+        started.set()
+        assert held.wait(30)
+        return []
+
+    site = Site(tmp_path, reload)
+    try:
+        first = threading.Thread(target=site.client.post, args=("/-/reload",))
+        first.start()
+        assert started.wait(30)
+        assert [site.client.post("/-/reload").status_code for _ in range(20)] == [503] * 20
+        assert site.client.get("/metrics").status_code == 200
+        held.set()
+        first.join(30)
+    finally:
+        held.set()
+        site.close()
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/nowhere"])
