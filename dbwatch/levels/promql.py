@@ -10,7 +10,7 @@ the same labels, so nothing needs `on()`. NaN is the one difference (`!=` holds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,13 +84,32 @@ def to_promql(expression: Expression, context: PromqlContext) -> str:
     return _value(expression.root, context).text
 
 
+def measured_first(operands: Sequence[Node]) -> list[Node]:
+    """The operands of an `and`, flags and then labels last: the first gives the alert its value."""
+    return sorted(operands, key=lambda node: (selects(node), isinstance(node, Compare | Truthy) and not measures(node)))
+
+
+def measures(node: Node) -> bool:
+    """Whether the node holds a number against a limit, where a flag is or is not."""
+    return isinstance(node, Compare) and node.comparison not in (Comparison.EQUAL, Comparison.NOT_EQUAL)
+
+
+def selects(node: Node) -> bool:
+    """Whether the node asks for a label, which selects series and leaves them their value."""
+    if isinstance(node, Not):
+        return selects(node.operand)
+    return isinstance(node, Membership) or (isinstance(node, Compare) and Text in (type(node.left), type(node.right)))
+
+
 def _condition(node: Node, context: PromqlContext, *, negated: bool) -> _Part:
     match node:
         case Not():
             return _condition(node.operand, context, negated=not negated)
         case AllOf() | AnyOf():
-            parts = [_condition(operand, context, negated=negated) for operand in node.operands]
-            if isinstance(node, AllOf) is not negated:
+            both = isinstance(node, AllOf) is not negated
+            operands = measured_first(node.operands) if both else node.operands
+            parts = [_condition(operand, context, negated=negated) for operand in operands]
+            if both:
                 return _Part(" and ".join(part.at(_AND) for part in parts), _AND)
             return _Part(" or ".join(part.at(_OR) for part in parts), _OR)
         case Truthy():

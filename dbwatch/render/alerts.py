@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dbwatch.catalogue import Catalogue, Check
+from dbwatch.config import Target
 from dbwatch.errors import ConfigError, Problem
 from dbwatch.model import Engine, Status
+from dbwatch.render.boards import panel_path
 from dbwatch.render.expression import AlertExpression, alert_expression
-from dbwatch.render.names import ALERT_NAME_LENGTH, alert_name, dashboard_uid, has_alert
+from dbwatch.render.names import ALERT_NAME_LENGTH, alert_name, has_alert
 from dbwatch.render.rules import Group, Rule, rule_file, split
+from dbwatch.render.variants import Variant, variants
 from dbwatch.render.words import level_in_words, one_line, sentence
+
+TARGET_VARIABLES: Final = "var-job={{ $labels.job | urlquery }}&var-target={{ $labels.target | urlquery }}"
+"""The alert's own job and target, chosen on the dashboard."""
 
 KEEP_FIRING_SECONDS: Final = {Status.CRITICAL: 300.0, Status.WARNING: 900.0}
 """A missed scrape or a restart of the daemon must not resolve an alert and send it anew."""
 
 
-def alert_files(catalogue: Catalogue, runbook_base: str) -> Iterator[tuple[str, str]]:
-    """The rule file of every engine that has alerts. Raises ConfigError for names that cannot be."""
+def alert_files(catalogue: Catalogue, runbook_base: str, targets: Sequence[Target] = ()) -> Iterator[tuple[str, str]]:
+    """The rule file of every engine that has alerts, with the thresholds of the targets that have their own.
+
+    Raises ConfigError for names that cannot be.
+    """
     _refuse_bad_names(catalogue)
     for engine in Engine:
-        groups = list(_groups(catalogue, engine, runbook_base))
+        groups = list(_groups(catalogue, engine, runbook_base, targets))
         if groups:
             title = f"Alerts of dbwatch for {engine.product}"
             yield f"alerts/{engine}.rules.yaml", rule_file(title, f"checks/{engine}/", groups)
 
 
-def check_rules(check: Check, runbook_base: str, *, shared: bool = False) -> Iterator[Rule]:
+def check_rules(
+    check: Check, runbook_base: str, *, shared: bool = False, variant: Variant | None = None
+) -> Iterator[Rule]:
     """The rules of one check, critical before warning; `shared` when another engine has a check of its name."""
     if not has_alert(check):
         return
     for status in check.levels:
-        expression = alert_expression(check, status, shared=shared)
+        expression = alert_expression(check, status, shared=shared, variant=variant)
         yield Rule(
             alert=alert_name(check),
             expr=expression.promql,
@@ -43,8 +54,8 @@ def check_rules(check: Check, runbook_base: str, *, shared: bool = False) -> Ite
                 "summary": sentence(check.summary),
                 "description": description(check, status, expression),
                 "runbook_url": f"{runbook_base}/{check.engine}/{check.name}.md",
-                "dashboard_url": dashboard_path(dashboard_uid(check.engine)),
-                "command": f"dbwatch explain {check.name}",
+                "dashboard_url": panel_path(check, TARGET_VARIABLES),
+                "command": f"dbwatch explain {check.name} --target {{{{ $labels.target }}}}",
             },
         )
 
@@ -58,16 +69,12 @@ def description(check: Check, status: Status, expression: AlertExpression) -> st
     if expression.reason is not None:
         said = f"{found} ({limit})"
     elif expression.subject is None:
-        said = f"{{{{ if $labels.check }}}}{found} by the limits of this target{{{{ else }}}}{limit}{{{{ end }}}}"
+        value = limit if expression.is_flag else f"{limit}; what crossed it is at {{{{ $value | humanize }}}}"
+        said = f"{{{{ if $labels.check }}}}{found} by the limits of this target{{{{ else }}}}{value}{{{{ end }}}}"
     else:
         value = f"{expression.subject} is {expression.unit.template} ({limit})"
         said = f"{{{{ if $labels.check }}}}{found} by the limits of this target{{{{ else }}}}{value}{{{{ end }}}}"
     return f"{where}: {said}. {one_line(check.why)}"
-
-
-def dashboard_path(uid: str) -> str:
-    """A path below any Grafana, with the target and its job filled in."""
-    return f"/d/{uid}?var-job={{{{ $labels.job | urlquery }}}}&var-target={{{{ $labels.target | urlquery }}}}"
 
 
 def for_seconds(check: Check, status: Status) -> float:
@@ -81,14 +88,17 @@ def _labels(check: Check, status: Status) -> dict[str, str]:
     return {"severity": str(status), "component": str(check.engine), "kind": check.alert.kind}
 
 
-def _groups(catalogue: Catalogue, engine: Engine, runbook_base: str) -> Iterator[Group]:
+def _groups(catalogue: Catalogue, engine: Engine, runbook_base: str, targets: Sequence[Target]) -> Iterator[Group]:
     checks = sorted(catalogue.of(engine), key=lambda check: check.name)
     for name in sorted({check.group for check in checks}):
         rules = [
             rule
             for check in checks
             if check.group == name
-            for rule in check_rules(check, runbook_base, shared=len(catalogue.named(check.name)) > 1)
+            for variant in variants(check, targets)
+            for rule in check_rules(
+                variant.check, runbook_base, shared=len(catalogue.named(check.name)) > 1, variant=variant
+            )
         ]
         yield from split(f"dbwatch.{engine}.{name}", rules)
 

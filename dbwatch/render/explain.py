@@ -40,14 +40,18 @@ def explain_text(check: Check) -> str:
 
 
 def runbook_parts(check: Check) -> tuple[tuple[str, str], ...]:
-    """The four parts with their titles."""
+    """The parts that the file has, with their titles."""
     book = check.runbook
-    return (
+    parts = (
         ("Meaning", book.meaning),
         ("Impact", book.impact),
         ("Diagnosis", book.diagnosis),
         ("Mitigation", book.mitigation),
+        ("Why this threshold", book.threshold),
+        ("Normal behaviour", book.normal),
+        ("When to silence it", book.silence),
     )
+    return tuple((title, text) for title, text in parts if text is not None)
 
 
 def properties(check: Check) -> Iterator[tuple[str, str]]:

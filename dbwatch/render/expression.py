@@ -14,7 +14,8 @@ from textwrap import indent
 from typing import Final
 
 from dbwatch.catalogue import Check
-from dbwatch.levels import Comparison, Expression, NotExpressible, PromqlContext, to_promql
+from dbwatch.levels import Comparison, Expression, NotExpressible, PromqlContext, first_threshold, to_promql
+from dbwatch.levels.canonical import plain_number
 from dbwatch.levels.nodes import (
     AllOf,
     AnyOf,
@@ -23,17 +24,17 @@ from dbwatch.levels.nodes import (
     ColumnRef,
     Compare,
     Function,
-    Membership,
     Negate,
     Node,
     Not,
     Number,
     Operator,
-    Text,
     walk,
 )
+from dbwatch.levels.promql import measured_first, measures, selects
 from dbwatch.model import Status
 from dbwatch.render.units import Unit, per_second, unit_of_column
+from dbwatch.render.variants import Variant
 
 SAME_TARGET: Final = "on (job, instance, target)"
 """Two daemons may each have a target named `postgres`."""
@@ -46,53 +47,87 @@ _LONG_LINE: Final = 90
 
 @dataclass(frozen=True, slots=True)
 class AlertExpression:
-    """The PromQL of one level. `reason` says why it asks the verdict instead; `unit` is that of the value."""
+    """The PromQL of one level. `reason` says why it asks the verdict instead; `unit` is that of the value.
+
+    Without a `subject` the value is one of several, or (`is_flag`) says no more than that the level is crossed.
+    """
 
     promql: str
     reason: str | None = None
     subject: str | None = None
     unit: Unit = Unit.COUNT
+    is_flag: bool = False
 
 
-def alert_expression(check: Check, status: Status, *, shared: bool = False) -> AlertExpression:
+def alert_expression(
+    check: Check, status: Status, *, shared: bool = False, variant: Variant | None = None
+) -> AlertExpression:
     """The condition under which the level is crossed, by the default threshold or the target's own.
 
     `shared` says that another engine has a check of this name: then the findings of its targets are left out.
+    `variant` says for which targets of a configuration these are the thresholds.
     """
     level = check.levels[status]
-    findings = f'dbwatch_check_findings{{check="{check.name}",status="{status}"}} > 0'
+    matcher = variant.matcher if variant is not None else ""
+    findings = f"{_about(check, 'dbwatch_check_findings', matcher, status=status)} > 0"
     if shared:
         findings += f' and {SAME_TARGET} dbwatch_target_up{{engine="{check.engine}"}}'
     if not _is_free_of_runs(level.root):
         return AlertExpression(findings, "delta() is what one run saw, and no window of Prometheus is one run")
     try:
-        crossed = _written(level, promql_context(check))
+        crossed = _written(level, promql_context(check, matcher))
     except NotExpressible as error:
         return AlertExpression(findings, reason=error.reason)
-    overridden = f'dbwatch_check_overridden{{check="{check.name}"}}'
-    # `ignore:` and `thresholds:` of a target change the verdict, so they must change the alert. Where the
-    # daemon exports no such series this is the level and nothing else.
+    otherwise = _otherwise(check, status, variant)
+    subject, unit = _value_of(check, level)
+    is_flag = not any(measures(node) for node in walk(level.root))
+    if otherwise is None:
+        return AlertExpression(crossed, None, subject, unit, is_flag)
     promql = f"""\
 (
 {indent(crossed, "  ")}
 )
-unless {SAME_TARGET} {overridden}
+unless {SAME_TARGET} {otherwise}
 or (
   {findings}
-  and {SAME_TARGET} {overridden}
+  and {SAME_TARGET} {otherwise}
 )"""
-    subject, unit = _value_of(check, level)
-    return AlertExpression(promql, None, subject, unit)
+    return AlertExpression(promql, None, subject, unit, is_flag)
+
+
+def _otherwise(check: Check, status: Status, variant: Variant | None) -> str | None:
+    """The targets that judge by other limits than the rule: it follows their verdict."""
+    if variant is None or not variant.own:
+        # `ignore:` and `thresholds:` of a target change the verdict, so they must change the alert. Where the
+        # daemon exports no such series this is the level and nothing else.
+        return _about(check, "dbwatch_check_overridden", variant.matcher if variant is not None else "")
+    # These limits were rendered, and the daemon may have been told others since.
+    limit = first_threshold(check.levels[status])
+    if limit is None:
+        return None
+    return f"{_about(check, 'dbwatch_threshold', variant.matcher, level=status)} != {plain_number(limit)}"
+
+
+def _about(check: Check, metric: str, matcher: str, **labels: str) -> str:
+    """A selector of one of the daemon's own metrics about the check."""
+    pairs = [f'{name}="{value}"' for name, value in labels.items()]
+    inside = ",".join(part for part in (f'check="{check.name}"', matcher, *pairs) if part)
+    return f"{metric}{{{inside}}}"
 
 
 def promql_context(check: Check, matchers: str = "", window: str | None = None) -> PromqlContext:
     """How this check's columns are said in PromQL; `window` stands in for the one that alerts use."""
     return PromqlContext(
-        window=window or prometheus_duration(max(_WINDOW_RUNS * check.every, _SHORTEST_WINDOW_SECONDS)),
+        window=window or prometheus_duration(window_seconds(check)),
         matchers=matchers,
         base_metric=next((column.metric for column in check.exported.values()), None),
         eta_window=prometheus_duration(max(_WINDOW_RUNS * check.every, _ETA_WINDOW_SECONDS)),
     )
+
+
+def window_seconds(check: Check) -> float:
+    """How far back the rates of an alert look: over several runs and several scrapes."""
+    return max(_WINDOW_RUNS * check.every, _SHORTEST_WINDOW_SECONDS)
 
 
 def prometheus_duration(seconds: float) -> str:
@@ -111,10 +146,11 @@ def _written(level: Expression, context: PromqlContext) -> str:
     root = level.root
     if len(whole) <= _LONG_LINE or not isinstance(root, AllOf | AnyOf):
         return whole
-    parts = [to_promql(Expression(operand), context) for operand in root.operands]
+    operands = root.operands if isinstance(root, AnyOf) else measured_first(root.operands)
+    parts = [to_promql(Expression(operand), context) for operand in operands]
     if isinstance(root, AnyOf):
         return "\nor ".join(parts)
-    loose = [isinstance(operand, AnyOf | Not) for operand in root.operands]
+    loose = [isinstance(operand, AnyOf | Not) for operand in operands]
     return "\nand ".join(f"({part})" if bare else part for part, bare in zip(parts, loose, strict=True))
 
 
@@ -164,10 +200,17 @@ def _same_power(left: int | None, right: int | None) -> int | None:
 
 def _value_of(check: Check, level: Expression) -> tuple[str | None, Unit]:
     """What the series that the level returns measure: the left of its first comparison, if one can say."""
-    node = level.root
+    return _measured_by(check, level.root)
+
+
+def _measured_by(check: Check, node: Node) -> tuple[str | None, Unit]:
     while isinstance(node, AllOf):
-        node = node.operands[0]
-    if _selects(node):
+        node = measured_first(node.operands)[0]
+    if isinstance(node, AnyOf):
+        # Whichever holds gives its value: that has a name only where it is the same for all.
+        options = {_measured_by(check, operand) for operand in node.operands}
+        return options.pop() if len(options) == 1 else (None, Unit.COUNT)
+    if selects(node):
         base = next((name for name in check.exported), None)
         return (base, unit_of_column(check, base)) if base is not None else (None, Unit.COUNT)
     if not isinstance(node, Compare) or node.comparison in (Comparison.EQUAL, Comparison.NOT_EQUAL):
@@ -182,8 +225,3 @@ def _value_of(check: Check, level: Expression) -> tuple[str | None, Unit]:
             return f"eta({measured.target.name})", Unit.SECONDS
         case _:
             return None, Unit.COUNT
-
-
-def _selects(node: Node) -> bool:
-    """Whether the node asks for a label, which selects series and leaves them their value."""
-    return isinstance(node, Membership) or (isinstance(node, Compare) and Text in (type(node.left), type(node.right)))

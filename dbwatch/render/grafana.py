@@ -17,6 +17,8 @@ class Kind(StrEnum):
     TIMESERIES = "timeseries"
     TABLE = "table"
     BARGAUGE = "bargauge"
+    STATE_TIMELINE = "state-timeline"
+    HEATMAP = "heatmap"
 
 
 class Color(StrEnum):
@@ -56,20 +58,32 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Where a click leads; `url` may hold Grafana's variables."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableColumn:
-    """How a field of a table is shown."""
+    """How a field of a table is shown; `full` draws a bar in the cell that ends there."""
 
     source: str
     title: str
     unit: str = "short"
     steps: tuple[Step, ...] = ()
     said: tuple[Said, ...] = ()
-    link: tuple[str, str] | None = None
+    link: Link | None = None
+    full: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel; `columns`, `hidden` and `sort_by` are a table's, `shows_names` is a stat's."""
+    """One panel; `columns`, `hidden` and `sort_by` are a table's, `shows_names` is a stat's.
+
+    `number` is its id where something outside the page links to it; the others are counted.
+    """
 
     kind: Kind
     title: str
@@ -84,6 +98,8 @@ class Panel:
     hidden: tuple[str, ...] = ()
     sort_by: str = ""
     shows_names: bool = False
+    links: tuple[Link, ...] = ()
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +113,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A choice among the values of a label, several at once, all by default."""
+    """A choice among the values of a label: several at once and all by default, or one (`single`)."""
 
     name: str
     label: str
     query: str
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json
 
 COLUMNS: Final = 24
 _SCHEMA_VERSION: Final = 39
+_FORMATS: Final = {Kind.TABLE: "table", Kind.HEATMAP: "heatmap"}
 _DATASOURCE: Final[Mapping[str, Json]] = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -66,7 +67,7 @@ def _laid_out(rows: Sequence[Row]) -> Iterator[Json]:
             if x + panel.width > COLUMNS:
                 x, y, line_height = 0, y + line_height, 0
             number += 1
-            inside.append(_panel(panel, number, x, y))
+            inside.append(_panel(panel, number if panel.number is None else panel.number, x, y))
             x, line_height = x + panel.width, max(line_height, panel.height)
         yield {
             "collapsed": row.collapsed,
@@ -93,6 +94,8 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> Json:
         "options": _options(panel),
         "targets": [_query(query, panel, position) for position, query in enumerate(panel.queries)],
     }
+    if panel.links:
+        entry["links"] = [{"title": link.title, "url": link.url, "targetBlank": False} for link in panel.links]
     if panel.kind is Kind.TABLE:
         entry["transformations"] = _table_steps(panel)
     return entry
@@ -121,9 +124,13 @@ def _override(column: TableColumn) -> Json:
     properties: list[Json] = [{"id": "unit", "value": column.unit}]
     if column.steps:
         properties.append({"id": "thresholds", "value": {"mode": "absolute", "steps": _steps(column.steps)}})
-        properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+        cell: Json = {"type": "color-text"}
+        if column.full is not None:
+            cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
+            properties.extend(({"id": "min", "value": 0}, {"id": "max", "value": column.full}))
+        properties.append({"id": "custom.cellOptions", "value": cell})
     if column.link is not None:
-        properties.append({"id": "links", "value": [{"title": column.link[0], "url": column.link[1]}]})
+        properties.append({"id": "links", "value": [{"title": column.link.title, "url": column.link.url}]})
     if column.said:
         properties.append({"id": "mappings", "value": [_said(column.said)]})
         properties.append({"id": "custom.cellOptions", "value": {"type": "color-background", "mode": "basic"}})
@@ -152,6 +159,24 @@ def _options(panel: Panel) -> Json:
                 "legend": {"calcs": ["lastNotNull", "max"], "displayMode": "table", "placement": "bottom"},
                 "tooltip": {"mode": "multi", "sort": "desc"},
             }
+        case Kind.STATE_TIMELINE:
+            return {
+                "alignValue": "left",
+                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False},
+                "mergeValues": True,
+                "rowHeight": 0.9,
+                "showValue": "auto",
+                "tooltip": {"mode": "single", "sort": "none"},
+            }
+        case Kind.HEATMAP:
+            return {
+                "calculate": False,
+                "cellGap": 1,
+                "color": {"mode": "scheme", "scheme": "Oranges", "exponent": 0.5, "steps": 64, "fill": "dark-orange"},
+                "rowsFrame": {"layout": "auto"},
+                "tooltip": {"mode": "single", "yHistogram": False},
+                "yAxis": {"axisPlacement": "left", "unit": "s"},
+            }
 
 
 def _query(query: Query, panel: Panel, position: int) -> Json:
@@ -159,7 +184,7 @@ def _query(query: Query, panel: Panel, position: int) -> Json:
     entry: dict[str, Json] = {
         "datasource": _DATASOURCE,
         "expr": query.expr,
-        "format": "table" if panel.kind is Kind.TABLE else "time_series",
+        "format": _FORMATS.get(panel.kind, "time_series"),
         "instant": instant,
         "legendFormat": query.legend,
         "range": not instant,
@@ -231,14 +256,11 @@ def _datasource_variable() -> Json:
 
 def _variable(variable: Variable) -> Json:
     return {
-        "allValue": ".+",
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+        **_choice(variable),
         "datasource": _DATASOURCE,
         "definition": variable.query,
         "hide": 0,
-        "includeAll": True,
         "label": variable.label,
-        "multi": True,
         "name": variable.name,
         "options": [],
         "query": {"query": variable.query, "refId": variable.name},
@@ -248,6 +270,13 @@ def _variable(variable: Variable) -> Json:
         "sort": 1,
         "type": "query",
     }
+
+
+def _choice(variable: Variable) -> Mapping[str, Json]:
+    if variable.single:
+        return {"current": {}, "includeAll": False, "multi": False}
+    everything: Json = {"selected": True, "text": ["All"], "value": ["$__all"]}
+    return {"allValue": ".+", "current": everything, "includeAll": True, "multi": True}
 
 
 def _annotation(annotation: Annotation) -> Json:

@@ -14,8 +14,6 @@ from dbwatch.model import Engine
 RUNBOOK_BASE: Final = f"https://github.com/dbwatch/dbwatch/blob/v{__version__}/docs/checks"
 """Versioned, so that an old installation leads to the text that fits it."""
 
-FLEET_UID: Final = "dbwatch-fleet"
-
 ALERT_NAME_LENGTH: Final = 40
 _PREFIXES: Final = {Engine.POSTGRES: "Postgres", Engine.REDIS: "Redis", Engine.BACKUP: "Backup"}
 _OWN_WORDS: Final = {
@@ -65,7 +63,3 @@ def find_check(catalogue: Catalogue, name_or_alert: str) -> Check | None:
 
 def page_path(check: Check) -> str:
     return f"docs/checks/{check.engine}/{check.name}.md"
-
-
-def dashboard_uid(engine: Engine) -> str:
-    return f"dbwatch-{engine}"

@@ -3,31 +3,82 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.schema import PanelFile, Use
 from dbwatch.levels import Comparison, NotExpressible, thresholds, to_promql
 from dbwatch.model import Status
+from dbwatch.render.boards import panel_id, panel_path
 from dbwatch.render.expression import promql_context
-from dbwatch.render.grafana import Color, Kind, Panel, Query, Said, Step, TableColumn
+from dbwatch.render.grafana import Color, Kind, Link, Panel, Query, Said, Step, TableColumn
+from dbwatch.render.names import RUNBOOK_BASE
 from dbwatch.render.units import Unit, per_second, unit_of_column
 from dbwatch.render.words import level_in_words, one_line, sentence
 
 MATCHERS: Final = 'job=~"$job",target=~"$target"'
+CHOSEN: Final = "${job:queryparam}&${target:queryparam}&${__url_time_range}"
+"""What a link carries on: the job, the targets and the time that are looked at."""
 
 NEUTRAL: Final = (Step(Color.BLUE),)
 UP_SAID: Final = (Said(0, "down", Color.RED), Said(1, "up", Color.GREEN))
 
 _RATE_WINDOW: Final = "$__rate_interval"
 _TABLE_COLUMNS: Final = 8
+_TILE_WIDTH: Final = 4
+_TILE_HEIGHT: Final = 4
 _SIZES: Final = {Kind.STAT: (4, 4), Kind.TIMESERIES: (8, 8), Kind.BARGAUGE: (8, 8), Kind.TABLE: (12, 8)}
 _RISING: Final = frozenset({Comparison.GREATER, Comparison.GREATER_EQUAL})
 _FALLING: Final = frozenset({Comparison.LESS, Comparison.LESS_EQUAL})
 
 
 def check_panel(check: Check, hint: PanelFile) -> Panel:
-    """The panel that the check's `panel:` asks for."""
+    """The panel that the check's `panel:` asks for, under the number that its alert links to."""
+    return replace(_drawn(check, hint), number=panel_id(check), links=(runbook_link(check),))
+
+
+def check_tile(check: Check, column: str, title: str, *, lowest: bool = False) -> Panel | None:
+    """The worst value of one column among the chosen targets, in the alert's colours; a click leads to its panel.
+
+    None when nothing PromQL can say is behind the column.
+    """
+    expr = _series(check, column)
+    if expr is None or check.panel is None:
+        return None
+    own = check.panel if check.panel.column == column else check.panel.model_copy(update={"unit": "count"})
+    worst = "min" if lowest else "max"
+    return Panel(
+        kind=Kind.STAT,
+        title=title,
+        description=panel_text(check),
+        queries=(Query(f"{worst}({expr})", instant=True, min_step_seconds=check.every),),
+        unit=_unit(check, own, column).grafana,
+        steps=level_colors(check, column),
+        width=_TILE_WIDTH,
+        height=_TILE_HEIGHT,
+        links=(Link("Open the panel", panel_path(check, CHOSEN)), runbook_link(check)),
+    )
+
+
+def runbook_link(check: Check) -> Link:
+    return Link("Runbook", f"{RUNBOOK_BASE}/{check.engine}/{check.name}.md")
+
+
+def cell_of(check: Check, column: str, worst: str = "max") -> str | None:
+    """The worst value of one column by target, for a table over targets; None when PromQL cannot say it."""
+    expr = _series(check, column)
+    return None if expr is None else f"{worst} by (job, instance, target) ({expr})"
+
+
+def unit_for(check: Check, column: str) -> str:
+    """Grafana's unit of a column."""
+    hint = check.panel
+    own = hint if hint is not None and hint.column == column else PanelFile(dashboard="overview", column=column)
+    return _unit(check, own, column).grafana
+
+
+def _drawn(check: Check, hint: PanelFile) -> Panel:
     kind = Kind(hint.kind)
     name = hint.column or next(iter(check.exported), None)
     expr = _series(check, name, _RATE_WINDOW) if name is not None else None

@@ -11,9 +11,10 @@ from typing import Final
 from dbwatch.catalogue import Catalogue
 from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.model import Status
-from dbwatch.render.alerts import KEEP_FIRING_SECONDS, dashboard_path
+from dbwatch.render.alerts import KEEP_FIRING_SECONDS, TARGET_VARIABLES
+from dbwatch.render.boards import SELF, board_uid
 from dbwatch.render.expression import SAME_TARGET
-from dbwatch.render.names import FLEET_UID, has_alert
+from dbwatch.render.names import has_alert
 from dbwatch.render.rules import Rule, rule_file, split
 
 PAGE: Final = "docs/checks/dbwatch.md"
@@ -60,7 +61,7 @@ def _rule(alert: SelfAlert, runbook_base: str) -> Rule:
             "summary": alert.summary,
             "description": alert.description,
             "runbook_url": f"{runbook_base}/dbwatch.md#{alert.name.lower()}",
-            "dashboard_url": dashboard_path(FLEET_UID),
+            "dashboard_url": f"/d/{board_uid(SELF)}?{TARGET_VARIABLES}",
             "command": f"dbwatch explain {alert.name}",
         },
     )
@@ -73,8 +74,9 @@ def _daemon() -> tuple[SelfAlert, ...]:
             Status.CRITICAL,
             # Whatever its job is called: an instance that was a dbwatch within the last day. Without the day's
             # memory a dead daemon takes every one of its alerts with it.
-            "up == 0\nand on (job, instance) count_over_time(dbwatch_build_info[1d]) > 0",
-            300,
+            # The average, so that one answer among failures does not hide them.
+            "avg_over_time(up[5m]) < 0.5\nand on (job, instance) count_over_time(dbwatch_build_info[1d]) > 0",
+            120,
             "Prometheus cannot scrape dbwatch.",
             "{{ $labels.job }} at {{ $labels.instance }} does not answer: nothing of its targets is known.",
             "A daemon that was scraped within the last day no longer answers. All its other alerts are blind.",
@@ -82,6 +84,20 @@ def _daemon() -> tuple[SelfAlert, ...]:
             "port, TLS and basic auth of the scrape still fit its web configuration? A daemon that was removed on "
             "purpose is forgotten after a day. An alert cannot tell that Prometheus itself is gone: use a dead man's "
             "switch for that.",
+            "symptom",
+        ),
+        SelfAlert(
+            "DbwatchMissing",
+            Status.CRITICAL,
+            # Where nothing is left to scrape, `up` is absent and not 0.
+            "count by (job) (count_over_time(dbwatch_build_info[1d])) > 0\nunless on (job) up",
+            600,
+            "Prometheus has no dbwatch to scrape any more.",
+            "{{ $labels.job }} had a dbwatch within the last day, and now Prometheus knows no address of it.",
+            "The scrape job finds no target: the service discovery lost it, or nothing runs there. DbwatchDown cannot "
+            "say so, since there is nothing that fails. Every alert about its targets is blind.",
+            "Look at the targets page of Prometheus, then at the discovery: labels of the pod, the service, the file. "
+            "Was it scaled to none? A job that was removed on purpose is forgotten after a day.",
             "symptom",
         ),
         SelfAlert(
@@ -129,6 +145,33 @@ def _targets(catalogue: Catalogue) -> tuple[SelfAlert, ...]:
             "symptom",
         ),
         SelfAlert(
+            "DbwatchTargetMissing",
+            Status.WARNING,
+            "max by (job, instance, target) (last_over_time(dbwatch_target_up[3h]))\n"
+            f"unless {SAME_TARGET} dbwatch_target_up\nand on (job, instance) up == 1",
+            600,
+            "A target is no longer watched.",
+            "{{ $labels.target }} was watched by {{ $labels.instance }} until a while ago, and is not configured "
+            "there now.",
+            "The daemon runs and does not know a target that it had within the last three hours. A configured target "
+            "always has its series, also when it is down, so the configuration lost it: a wrong file, a default one.",
+            "`dbwatch validate` and `dbwatch list` with the configuration of the daemon show what it reads. Removed on "
+            "purpose: this ends by itself three hours after.",
+        ),
+        SelfAlert(
+            "DbwatchTargetFlapping",
+            Status.WARNING,
+            "changes(dbwatch_target_up[1h]) >= 6",
+            0,
+            "A target comes and goes.",
+            "{{ $labels.target }} was lost or found {{ $value }} times within an hour.",
+            "Three outages or more within an hour, each too short for the alert about a target that is down. Clients "
+            "see the same.",
+            "The log of the server at those times: crashes and restarts, `too many clients`, a failing network. "
+            "`dbwatch check TARGET` at such a moment names the step at which it ends.",
+            "symptom",
+        ),
+        SelfAlert(
             "DbwatchCostHigh",
             Status.WARNING,
             "rate(dbwatch_target_query_seconds_total[15m]) > 0.2",
@@ -173,6 +216,18 @@ def _runs() -> tuple[SelfAlert, ...]:
             "statement that grants it. A check that cannot work here can be disabled for the target.",
         ),
         SelfAlert(
+            "DbwatchCheckErrors",
+            Status.WARNING,
+            _share_of_errors(),
+            900,
+            "A check fails more often than not.",
+            f"{_OF}: {{{{ $value | humanize }}}} runs within 15 minutes gave no answer, while others did.",
+            "More than half of the runs fail, and some do not, so the check is neither unknown for long nor stale. "
+            "What it watches is seen now and then.",
+            "`dbwatch_check_reason` says why while it is unknown: mostly a time limit that is just met, or a lock. "
+            "Raise the interval or `connect_timeout`, or find out what the server waits for at these times.",
+        ),
+        SelfAlert(
             "DbwatchChecksMissed",
             Status.WARNING,
             "sum by (job, instance, target) (increase(dbwatch_check_missed_total[30m])) > 10",
@@ -186,15 +241,28 @@ def _runs() -> tuple[SelfAlert, ...]:
         SelfAlert(
             "DbwatchSeriesDropped",
             Status.WARNING,
-            "increase(dbwatch_series_dropped_total[3h]) > 0",
+            # What is cut off comes after the worst: of a check that found nothing, it is nothing.
+            "increase(dbwatch_series_dropped_total[3h]) > 0\n"
+            "and on (job, instance, target, check) (dbwatch_check_status == 1 or dbwatch_check_status == 2)",
             900,
-            "A check has more rows than it may export, or rows that cannot be told apart.",
-            f"{_OF} left out {{{{ $value | humanize }}}} rows or series within 3 hours: nothing is exported of them.",
-            "Every check has a limit of rows, so that a database with a million tables cannot take down Prometheus.",
-            "Exclude databases. The worst rows come first, so what is cut off is the least of it. In a check of your "
-            "own, see that `key` tells the rows apart and that no column is NaN.",
+            "A check has found more than it may export.",
+            f"{_OF} left out {{{{ $value | humanize }}}} rows or series within 3 hours, and there may be findings "
+            "among them.",
+            "Every check has a limit of rows, so that a database with a million tables cannot take down Prometheus. "
+            "Rows that cannot be told apart are left out as well. Silent while the check finds nothing: the worst "
+            "come first.",
+            "Mend what is found, and the rest moves up. Exclude databases that need no look. In a check of your own, "
+            "see that `key` tells the rows apart and that no column is NaN.",
         ),
     )
+
+
+def _share_of_errors() -> str:
+    by = "sum by (job, instance, target, check)"
+    failed = f'{by} (increase(dbwatch_check_runs_total{{result="unknown"}}[15m]))'
+    total = f"{by} (increase(dbwatch_check_runs_total[15m]))"
+    # All of them is DbwatchCheckUnknown's business; a target that was down is over before this has waited.
+    return f"{failed} >= 3\nand {failed} > 0.5 * {total}\nand {failed} < 0.95 * {total}\n{_UP}"
 
 
 def _verdicts(catalogue: Catalogue) -> tuple[SelfAlert, ...]:

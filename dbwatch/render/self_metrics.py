@@ -35,6 +35,12 @@ SELF_METRICS: Final = (
         ("target", "engine", "version", "role", "flavour"),
     ),
     SelfMetric(
+        "dbwatch_target_excess_privilege",
+        "gauge",
+        "Always 1; a right of the monitor's role that it does not need, such as SUPERUSER. Absent when there is none.",
+        ("target", "privilege"),
+    ),
+    SelfMetric(
         "dbwatch_check_status",
         "gauge",
         "The verdict of a check: 0 ok, 1 warning, 2 critical, 3 unknown, 4 skipped.",
@@ -102,5 +108,11 @@ SELF_METRICS: Final = (
         "gauge",
         "When the scheduler last proved that it is alive; it does so every 5 seconds.",
     ),
+    SelfMetric(
+        "dbwatch_log_dropped_total",
+        "counter",
+        "Log events that were lost because nobody read them fast enough, or because they could not be written.",
+    ),
+    SelfMetric("dbwatch_threads", "gauge", "Threads of the daemon: a few of its own and one for each target."),
     SelfMetric("dbwatch_build_info", "gauge", "Always 1; the versions are labels.", ("version", "python")),
 )

@@ -5,8 +5,10 @@ A tile counts with `== bool`, so it reads 0 while checks report and "No data" wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
+from dbwatch.catalogue import Catalogue
 from dbwatch.model import Engine, Status
 from dbwatch.render.expression import SAME_TARGET
 from dbwatch.render.grafana import Annotation, Color, Kind, Panel, Query, Said, Step, TableColumn, Variable
@@ -21,6 +23,11 @@ STATUS_COLORS: Final = {
 }
 STATUS_SAID: Final = tuple(Said(status.number, str(status), color) for status, color in STATUS_COLORS.items())
 
+_EVENTS: Final = (
+    ("Restarts", ("_restarted",), Color.BLUE),
+    ("Role changes", ("role_changed", "split_brain", "failed_over"), Color.PURPLE),
+    ("Configuration", ("setting_changed",), Color.GREY),
+)
 _WORST_FIRST: Final = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK, Status.SKIPPED)
 _MEANING: Final = {
     Status.CRITICAL: "Checks that found something to act on now.",
@@ -31,28 +38,43 @@ _MEANING: Final = {
 }
 
 
-def variables(engine: Engine | None) -> tuple[Variable, ...]:
-    """`job` and `target`, the latter of one engine only on that engine's dashboard."""
+def variables(engine: Engine | None, *, single: bool = False) -> tuple[Variable, ...]:
+    """`job` and `target`, the latter of one engine only on that engine's dashboards, and one at a time where asked."""
     only = f',engine="{engine}"' if engine is not None else ""
     return (
         Variable("job", "Job", "label_values(dbwatch_target_up, job)"),
-        Variable("target", "Target", f'label_values(dbwatch_target_up{{job=~"$job"{only}}}, target)'),
+        Variable("target", "Target", f'label_values(dbwatch_target_up{{job=~"$job"{only}}}, target)', single=single),
     )
 
 
-def firing_alerts(engine: Engine | None) -> tuple[Annotation, ...]:
-    """Firing alerts on every graph, where Prometheus evaluates the rules."""
+def marks(catalogue: Catalogue, engine: Engine | None) -> tuple[Annotation, ...]:
+    """What happened, on every graph: alerts where Prometheus evaluates the rules, and what the checks noticed."""
+    return (*_firing_alerts(engine), *_events(catalogue, engine))
+
+
+def _firing_alerts(engine: Engine | None) -> Iterator[Annotation]:
     only = f',component="{engine}"' if engine is not None else ""
-    return tuple(
-        Annotation(
+    for status in (Status.CRITICAL, Status.WARNING):
+        yield Annotation(
             name=f"{status.capitalize()} alerts",
             expr=f'ALERTS{{alertstate="firing",severity="{status}",{MATCHERS}{only}}}',
             color=STATUS_COLORS[status],
             title="{{alertname}}",
             text="{{target}}",
         )
-        for status in (Status.CRITICAL, Status.WARNING)
-    )
+
+
+def _events(catalogue: Catalogue, engine: Engine | None) -> Iterator[Annotation]:
+    """Checks whose findings are events: they appear when it happened and fade by themselves."""
+    for name, suffixes, color in _EVENTS:
+        checks = sorted(
+            check.name
+            for check in catalogue
+            if check.name.endswith(suffixes) and (engine is None or check.engine is engine)
+        )
+        if checks:
+            found = f'dbwatch_check_findings{{check=~"{"|".join(checks)}",{MATCHERS}}} > 0'
+            yield Annotation(name, f"sum by (check, target) ({found})", color, "{{check}}", "{{target}}")
 
 
 def status_series(engine: Engine | None) -> str:

@@ -13,7 +13,9 @@ from dbwatch.render.self_metrics import SELF_METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PROMETHEUS_METRICS = frozenset({"up", "ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total"})
+PROMETHEUS_METRICS = frozenset(
+    {"up", "ALERTS", "scrape_samples_scraped", "process_resident_memory_bytes", "process_cpu_seconds_total"}
+)
 """Metrics that Prometheus and its client library make, not we."""
 
 

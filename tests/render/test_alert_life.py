@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dbwatch.render import render_all
+from dbwatch.render.boards import panel_id
 from tests.harness.promtool import run_rule_tests
 from tests.unit.render.sample_checks import SLOT, catalogue_of
 
@@ -102,7 +103,9 @@ def test_a_ratio_of_counters_needs_traffic(tmp_path: Path, lost: str, sent: str,
 
 
 def test_the_texts_are_filled_in(tmp_path: Path) -> None:
-    rules = render_all(catalogue_of(tmp_path / "checks", {"postgres/slot": SLOT}))["alerts/postgres.rules.yaml"]
+    catalogue = catalogue_of(tmp_path / "checks", {"postgres/slot": SLOT})
+    (slot,) = catalogue.named("slot")
+    rules = render_all(catalogue)["alerts/postgres.rules.yaml"]
     (tmp_path / "postgres.rules.yaml").write_text(rules, encoding="utf-8")
     labels = {"job": "my job", "instance": "a", "target": "t", "slot": "debezium"}
     series = ",".join(f'{name}="{value}"' for name, value in labels.items())
@@ -114,8 +117,10 @@ def test_the_texts_are_filled_in(tmp_path: Path) -> None:
                 "t, slot debezium: kept_bytes is 2GiB (warning when kept_bytes is above 1GiB). The disk fills."
             ),
             "runbook_url": "https://runbooks.example/postgres/slot.md",
-            "dashboard_url": "/d/dbwatch-postgres?var-job=my+job&var-target=t",
-            "command": "dbwatch explain slot",
+            "dashboard_url": (
+                f"/d/dbwatch-postgres-replication?var-job=my+job&var-target=t&viewPanel={panel_id(slot)}"
+            ),
+            "command": "dbwatch explain slot --target t",
         },
     }
     text = rules.replace(rules.partition("runbook_url: ")[2].partition("/postgres/")[0], "https://runbooks.example")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.render.bundled_files import catalogue, rendered
+from tests.harness.alertmanager import Alertmanager
+from tests.harness.waiting import eventually
+from tests.render.bundled_files import catalogue, matching, rendered
 
 SNIPPET = "alerts/alertmanager-inhibit.yaml"
 
@@ -30,3 +33,78 @@ def test_a_critical_row_does_not_mute_the_warning_of_another() -> None:
     equal = set(yaml.safe_load(rendered()[SNIPPET])["inhibit_rules"][2]["equal"])
     assert {label for check in catalogue() for label in check.labels} <= equal
     assert {"alertname", "target", "job", "instance"} <= equal
+
+
+SHOP = {"job": "j", "instance": "a", "target": "shop", "component": "postgres"}
+CACHE = {"job": "j", "instance": "a", "target": "cache", "component": "redis"}
+BLOG = {**SHOP, "target": "blog"}
+ELSEWHERE = {**SHOP, "instance": "b"}
+GONE = {"job": "j", "instance": "c", "target": "shop", "component": "postgres"}
+OURS = {"component": "dbwatch"}
+
+
+def critical(name: str, **labels: str) -> dict[str, str]:
+    return {"alertname": name, "severity": "critical", **labels}
+
+
+def warning(name: str, **labels: str) -> dict[str, str]:
+    return {"alertname": name, "severity": "warning", **labels}
+
+
+LOST = critical("PostgresServerUnreachable", **SHOP)
+ORDERS = critical("PostgresIdleInTransaction", **BLOG, database="orders", role="app")
+DOWN = critical("DbwatchTargetDown", **{**CACHE, **OURS})
+DEAD = critical("DbwatchDown", job="j", instance="c", **OURS)
+CASES = {
+    "a target that is lost has no other news": (warning("PostgresLongQuery", **SHOP, database="d"), LOST),
+    "not even critical ones": (critical("PostgresReplicationSlot", **SHOP, slot="s"), LOST),
+    "nor about its checks": (warning("DbwatchCheckStale", **{**SHOP, **OURS}, check="long_query"), LOST),
+    "but what may explain it": (critical("PostgresConnectionsSaturated", **SHOP), None),
+    "another target of the daemon goes on": (warning("PostgresLongQuery", **BLOG, database="d"), None),
+    "so does one of its name elsewhere": (warning("PostgresLongQuery", **ELSEWHERE, database="d"), None),
+    "and what is not ours": (warning("NodeDiskFull", job="j", instance="a", target="shop"), None),
+    "no session is no news either": (warning("RedisHitRatioLow", **CACHE), DOWN),
+    "a warning of slowness mutes nothing": (warning("PostgresServerUnreachable", **ELSEWHERE), None),
+    "critical says what its warning says": ({**ORDERS, "severity": "warning"}, ORDERS),
+    "not of another row": (warning("PostgresIdleInTransaction", **BLOG, database="crm", role="app"), None),
+    "nor of another alert": (warning("PostgresLongTransaction", **BLOG, database="orders", role="app"), None),
+    "a dead daemon knows nothing": (critical("PostgresSplitBrain", **GONE), DEAD),
+    "nor of lost targets": (critical("DbwatchTargetDown", **{**GONE, **OURS}), DEAD),
+    "a stuck one is not muted by it": (critical("DbwatchSchedulerStuck", job="j", instance="c", **OURS), None),
+}
+
+
+def test_a_real_alertmanager_keeps_to_itself_what_is_an_echo() -> None:
+    with Alertmanager({"inhibit_rules": yaml.safe_load(rendered()[SNIPPET])["inhibit_rules"]}) as alertmanager:
+        sources = [LOST, ORDERS, DOWN, DEAD]
+        alertmanager.post([*sources, *(labels for labels, _ in CASES.values())])
+        wanted = len(sources) + len(CASES)
+        found = eventually(
+            lambda: alerts if len(alerts := alertmanager.alerts()) == wanted else None, what="all alerts are there"
+        )
+        assert found is not None
+        prints = {alert["fingerprint"]: alert["labels"] for alert in found}
+
+        def muted_by(labels: dict[str, str]) -> list[dict[str, str]]:
+            (alert,) = (alert for alert in alertmanager.alerts() if alert["labels"] == labels)
+            return [prints[source] for source in alert["status"]["inhibitedBy"]]
+
+        for name, (labels, source) in CASES.items():
+            expected = [source] if source is not None else []
+            eventually(
+                lambda labels=labels, expected=expected: muted_by(labels) == expected,  # type: ignore[misc]
+                what=f"{name}: {labels} is muted by {expected}",
+            )
+        assert all(not muted_by(source) for source in sources)
+
+
+def test_every_alert_named_in_the_rules_exists() -> None:
+    alerts = {
+        rule["alert"]
+        for text in matching("alerts/*.rules.yaml").values()
+        for group in yaml.safe_load(text)["groups"]
+        for rule in group["rules"]
+    }
+    named = re.findall(r"(?:Dbwatch|Postgres|Redis|Backup)[A-Za-z0-9]+", rendered()[SNIPPET])
+    assert named
+    assert set(named) <= alerts

@@ -18,6 +18,11 @@ from tests.render.promql_text import metric_names
 FILES = sorted(matching("alerts/*.rules.yaml"))
 
 
+TARGET_UP = 'dbwatch_target_up{job="x",instance="a",target="t",engine="redis"}'
+RUNS = 'dbwatch_check_runs_total{job="x",instance="a",target="t",check="c",result="%s"}'
+DROPPED = 'dbwatch_series_dropped_total{target="t",check="c"}'
+
+
 def rules_of(path: str) -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(matching(path)[path])["groups"] for rule in group["rules"]]
 
@@ -72,10 +77,11 @@ def test_the_links_of_a_rule_lead_somewhere(rule: dict[str, Any]) -> None:
     page, _, anchor = rule["annotations"]["runbook_url"].partition("/docs/checks/")[2].partition("#")
     text = matching(f"docs/checks/{page}")[f"docs/checks/{page}"]
     assert not anchor or f"\n## {rule['alert']}\n" in text
-    uid = re.match(r"/d/dbwatch-(\w+)\?", rule["annotations"]["dashboard_url"])
+    uid = re.match(r"/d/dbwatch-([\w-]+)\?", rule["annotations"]["dashboard_url"])
     assert uid is not None
     assert matching(f"dashboards/{uid[1]}.json")
     command = rule["annotations"]["command"].removeprefix("dbwatch explain ")
+    command = command.removesuffix(" --target {{ $labels.target }}")
     assert find_check(catalogue(), command) is not None or command == rule["alert"]
 
 
@@ -115,13 +121,42 @@ def test_every_alert_follows_the_verdict_of_a_target_with_its_own_limits(folder:
             1,
         ),
         ({'up{job="x",instance="a"}': "0x40"}, "30m", "Down", 0),
+        (
+            {'up{job="x",instance="a"}': "0 1 0 0x20", 'dbwatch_build_info{job="x",instance="a"}': "_ 1 _x20"},
+            "9m",
+            "Down",
+            1,
+        ),
+        ({'dbwatch_build_info{job="x",instance="a"}': "1x10"}, "40m", "Missing", 1),
+        (
+            {'up{job="x",instance="b"}': "1x60", 'dbwatch_build_info{job="x",instance="a"}': "1x10"},
+            "40m",
+            "Missing",
+            0,
+        ),
+        ({TARGET_UP: "1x10", 'up{job="x",instance="a"}': "1x90"}, "40m", "TargetMissing", 1),
+        ({TARGET_UP: "1x90", 'up{job="x",instance="a"}': "1x90"}, "40m", "TargetMissing", 0),
+        ({TARGET_UP: "1x10", 'up{job="x",instance="a"}': "1x10 0x90"}, "40m", "TargetMissing", 0),
+        ({TARGET_UP: "1x10", 'up{job="x",instance="a"}': "1x300"}, "230m", "TargetMissing", 0),
+        ({TARGET_UP: "1x10 0 1x9 0 0 1x9 0 1x30"}, "45m", "TargetFlapping", 1),
+        ({TARGET_UP: "1x10 0 1x9 0 0 1x60"}, "45m", "TargetFlapping", 0),
+        ({TARGET_UP: "1x90", RUNS % "unknown": "0+2x90", RUNS % "ok": "0+1x90"}, "60m", "CheckErrors", 1),
+        ({TARGET_UP: "1x90", RUNS % "unknown": "0+1x90", RUNS % "ok": "0+2x90"}, "60m", "CheckErrors", 0),
+        ({TARGET_UP: "1x90", RUNS % "unknown": "0+3x90", RUNS % "ok": "5x90"}, "60m", "CheckErrors", 0),
+        (
+            {TARGET_UP: "0x40 1x60", RUNS % "unknown": "0+3x40 120x60", RUNS % "ok": "0x40 0+3x60"},
+            "56m",
+            "CheckErrors",
+            0,
+        ),
         ({'dbwatch_target_up{target="t",engine="postgres"}': "1x5 0x30"}, "10m", "TargetDown", 1),
         ({'dbwatch_target_up{target="t",engine="postgres"}': "1x30"}, "10m", "TargetDown", 0),
         ({"dbwatch_config_last_reload_successful": "0x30"}, "10m", "ConfigReloadFailed", 1),
         ({"dbwatch_scheduler_tick_timestamp_seconds": "60+60x5 360x30"}, "15m", "SchedulerStuck", 1),
         ({"dbwatch_scheduler_tick_timestamp_seconds": "0+60x30"}, "15m", "SchedulerStuck", 0),
-        ({'dbwatch_series_dropped_total{target="t",check="c"}': "0x10 3+3x60"}, "50m", "SeriesDropped", 1),
-        ({'dbwatch_series_dropped_total{target="t",check="c"}': "7x90"}, "50m", "SeriesDropped", 0),
+        ({DROPPED: "0x10 3+3x60", 'dbwatch_check_status{target="t",check="c"}': "1x90"}, "50m", "SeriesDropped", 1),
+        ({DROPPED: "0x10 3+3x60", 'dbwatch_check_status{target="t",check="c"}': "0x90"}, "50m", "SeriesDropped", 0),
+        ({DROPPED: "7x90", 'dbwatch_check_status{target="t",check="c"}': "1x90"}, "50m", "SeriesDropped", 0),
         ({'dbwatch_target_query_seconds_total{target="t"}': "0+30x90"}, "80m", "CostHigh", 1),
         ({'dbwatch_target_query_seconds_total{target="t"}': "0+3x90"}, "80m", "CostHigh", 0),
         ({'dbwatch_check_missed_total{target="t",check="c"}': "0+1x90"}, "60m", "ChecksMissed", 1),

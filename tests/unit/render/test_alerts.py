@@ -29,8 +29,8 @@ def test_warning_and_critical_share_a_name(tmp_path: Path) -> None:
     for rule in rules:
         assert rule.annotations["summary"] == "Slots that keep much."
         assert rule.annotations["runbook_url"] == f"{BASE}/postgres/replication_slot.md"
-        assert rule.annotations["command"] == "dbwatch explain replication_slot"
-        assert rule.annotations["dashboard_url"].startswith("/d/dbwatch-postgres?")
+        assert rule.annotations["command"] == "dbwatch explain replication_slot --target {{ $labels.target }}"
+        assert rule.annotations["dashboard_url"].startswith("/d/dbwatch-postgres-replication?var-job=")
         assert rule.labels["component"] == "postgres"
         assert rule.labels["kind"] == "cause"
 

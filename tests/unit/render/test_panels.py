@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbwatch.catalogue import Check
-from dbwatch.render.dashboards import OPEN_PANELS, engine_dashboard
+from dbwatch.render.dashboards import OPEN_PANELS, dashboards
 from dbwatch.render.grafana import Color, Dashboard, Kind, Panel, Query, Row, Step
 from dbwatch.render.grafana_json import dashboard_file
 from dbwatch.render.panels import MATCHERS, check_panel, level_colors
@@ -107,13 +107,14 @@ def test_rows_beyond_the_limit_are_closed(tmp_path: Path) -> None:
         plain = {name: SLOT[name] for name in ("summary", "why", "sql", "runbook")} | {"message": "x"}
         panel = {"dashboard": "d", "column": "x"}
         checks[f"postgres/c{number}"] = {**plain, "group": f"g{number % 6}", "columns": columns, "panel": panel}
-    dashboard = engine_dashboard(catalogue_of(tmp_path, checks), catalogue_of(tmp_path, checks).named("c1")[0].engine)
+    dashboard = dashboards(catalogue_of(tmp_path, checks))["postgres"]
     shown = [row for row in dashboard.rows if not row.collapsed]
     assert sum(len(row.panels) for row in shown) <= OPEN_PANELS
     assert dashboard.rows[0].title == "Now"
     assert not dashboard.rows[0].collapsed
     assert [row.collapsed for row in dashboard.rows] == sorted(row.collapsed for row in dashboard.rows)
-    assert sum(len(row.panels) for row in dashboard.rows[1:]) == 30
+    assert sum(len(row.panels) for row in dashboard.rows[1:-1]) == 30
+    assert dashboard.rows[-1].title == "Checks"
 
 
 def test_panels_stand_side_by_side_and_never_on_each_other() -> None:
