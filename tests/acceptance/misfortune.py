@@ -30,6 +30,9 @@ LOADED = {
     "archive_command": "test -d /nowhere/at/all",
     "max_slot_wal_keep_size": "16MB",
     "deadlock_timeout": "100ms",
+    "shared_preload_libraries": "pg_stat_statements",
+    "track_io_timing": "on",
+    "track_wal_io_timing": "on",
 }
 BURNT = {"autovacuum_max_workers": "1", "autovacuum_vacuum_cost_delay": "100ms", "autovacuum_vacuum_cost_limit": "1"}
 
@@ -227,8 +230,9 @@ def _leave_alone(pg: Postgres, clients: ExitStack) -> Postgres:
 def _cut_off(standby: Postgres) -> None:
     """Its way to the primary leads nowhere, and somebody has paused its replay."""
     standby.configure(primary_conninfo="host=127.0.0.1 port=1 user=postgres")
+    # Only then the pause: a replay that waits does not read its settings anew, and the receiver would stay.
+    eventually(lambda: not standby.sql("SELECT 1 FROM pg_stat_wal_receiver"), timeout=30, what="the receiver ended")
     standby.sql("SELECT pg_wal_replay_pause()")
-    eventually(lambda: not standby.sql("SELECT 1 FROM pg_stat_wal_receiver"), timeout=20, what="the receiver ended")
 
 
 def _quoted(name: str) -> str:

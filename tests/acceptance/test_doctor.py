@@ -16,10 +16,11 @@ from dbwatch.cli import main
 from tests.acceptance import estate
 from tests.acceptance.command import Answer, dbwatch
 from tests.conftest import wanted_majors
-from tests.harness.binaries import REDIS_KINDS, RedisKind
+from tests.harness.binaries import REDIS_ENDS, RedisKind
 from tests.harness.pgbouncer import PgBouncer
 from tests.harness.postgres import Postgres
 from tests.harness.redis import RedisServer
+from tests.harness.sentinel import Sentinel
 from tests.harness.sessions import identifier
 
 NAME = 'odd "Näme"'
@@ -266,7 +267,7 @@ def test_nobody_there_and_no_secret() -> None:
     assert dbwatch("doctor").code == 3
 
 
-@pytest.mark.parametrize("kind", REDIS_KINDS)
+@pytest.mark.parametrize("kind", REDIS_ENDS)
 def test_redis(kind: RedisKind) -> None:
     with RedisServer(kind) as server:
         server.command("ACL", "SETUSER", "monitor", "on", f">{SECRET}", "resetkeys", "-@all")
@@ -284,6 +285,29 @@ def test_redis(kind: RedisKind) -> None:
         told = doctor(server.url())
         assert told.code == 0
         assert "default user" in steps(told, needed=False)[0]["what"]
+
+
+def test_a_redis_user_with_info_and_ping_alone() -> None:
+    with RedisServer("redis-7.0") as server, Sentinel(server) as sentinel:
+        for one, least in ((server, "+slowlog|get"), (sentinel, "+sentinel|ckquorum")):
+            one.command("ACL", "SETUSER", "monitor", "on", f">{SECRET}", "resetkeys", "-@all", "+info", "+ping")
+            url = one.url(user="monitor", password=SECRET)
+            first = doctor(url)
+            (step,) = steps(first)
+            (statement,) = step["statements"]
+            assert least in statement.split()
+            assert "config" not in statement
+            one.command(*statement.split())
+            last = doctor(url)
+            assert (last.code, steps(last)) == (0, []), last.out
+        # What is left is advice: a right that would show the passwords to the monitor, and a setting.
+        url = server.url(user="monitor", password=SECRET)
+        left = {step["what"]: step for step in steps(doctor(url), needed=False)}
+        revealing = left["monitor may not run CONFIG GET"]
+        assert "passwords" in revealing["why"]
+        for step in left.values():
+            server.command(*step["statements"][0].split())
+        assert steps(doctor(url), needed=False) == []
 
 
 def test_both_engines_from_the_environment() -> None:

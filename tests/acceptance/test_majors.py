@@ -172,7 +172,7 @@ def true_reason(check: dict[str, Any], pg: Postgres, user: str, dbname: str) -> 
 def gone(pg: Postgres) -> None:
     """Nothing of ours is left in the server. A backend takes a moment to go after its client has."""
     left = "SELECT pid, state, query FROM pg_stat_activity WHERE application_name = 'dbwatch'"
-    eventually(lambda: not pg.sql(left), timeout=5, what="no session of dbwatch is left")
+    eventually(lambda: not pg.sql(left), what="no session of dbwatch is left")
 
 
 def most_connections(lines: list[str], user: str) -> int:
@@ -298,59 +298,6 @@ def test_names_of_any_kind_are_shown_as_they_are(servers: Estate) -> None:
     assert text.code == 0
     assert "größe" in text.out
     assert "new\nline" not in text.out
-
-
-# -- encodings -------------------------------------------------------------------------------------
-
-BIG = b"AS SELECT generate_series(1, 60000) AS id"
-LATIN = "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
-ASCII = "ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
-
-
-@pytest.fixture
-def encodings(pg: Postgres) -> Iterator[Postgres]:
-    """A shared server with a LATIN1 database, and a SQL_ASCII one with a name that is no UTF-8."""
-    pg.create_database("latin", options=LATIN)
-    pg.create_database("ascii", options=ASCII)
-    pg.create_monitor_role("full role", grants=("pg_monitor", "pg_read_all_data"))
-    with pg.connect(dbname="latin", client_encoding="UTF8") as session:
-        session.execute('CREATE TABLE "café" '.encode() + BIG)
-        session.execute(b"ANALYZE")
-    with pg.connect(dbname="ascii", client_encoding="SQL_ASCII") as session:
-        session.execute(b'CREATE TABLE "caf\xe9" ' + BIG)
-        session.execute(b'CREATE INDEX "ind\xe9x" ON "caf\xe9" (id)')
-        session.execute(b'ANALYZE "caf\xe9"')
-    yield pg
-    for name in ("latin", "ascii"):
-        pg.drop_database(name)
-
-
-@pytest.mark.parametrize("dbname", ["postgres", "latin", "ascii"])
-def test_databases_of_other_encodings(encodings: Postgres, dbname: str) -> None:
-    answer = ask(encodings, "full role", "--rows", dbname=dbname)
-    tables = {(row["labels"]["database"], row["labels"]["relation"]) for row in answer.checks["table_bloat"]["rows"]}
-    assert tables >= {("latin", "café"), ("ascii", "caf\\xe9")}
-    for output_format in ("text", "prometheus", "nagios"):
-        arguments = ("--exclude", UNSAFE, "--rows", "--format", output_format)
-        said = dbwatch("check", encodings.url("full role", dbname), *arguments)
-        assert said.code in (0, 1), said
-
-
-def test_a_query_of_another_session_that_is_no_text(encodings: Postgres) -> None:
-    holder = encodings.connect(dbname="ascii", client_encoding="SQL_ASCII")
-    waiter = encodings.connect(dbname="ascii", client_encoding="SQL_ASCII", application_name="wa\xeft")
-    try:
-        holder.execute(b"BEGIN")
-        holder.execute(b"LOCK TABLE \"caf\xe9\"; SELECT '\xff\xfe'")
-        waiter.pgconn.send_query(b"SELECT '\xe9' FROM \"caf\xe9\"")
-        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        eventually(lambda: encodings.sql(waiting), what="a session waits")
-        answer = ask(encodings, "full role", "--rows")
-        assert answer.checks["blocked_session"]["rows"]
-        assert answer.checks["idle_in_transaction"]["rows"]
-    finally:
-        holder.close()
-        waiter.close()
 
 
 # -- owners of databases who do not wish us well ---------------------------------------------------

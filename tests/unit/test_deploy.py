@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lightkube.models import apps_v1, core_v1
 
 from dbwatch.config import load_config
 from tests.harness.binaries import program
@@ -17,6 +20,13 @@ from tests.harness.binaries import program
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 PORT = 10187
+MODELS: dict[tuple[str, str], Any] = {
+    ("v1", "ConfigMap"): core_v1.ConfigMap,
+    ("v1", "Pod"): core_v1.Pod,
+    ("v1", "Service"): core_v1.Service,
+    ("apps/v1", "Deployment"): apps_v1.Deployment,
+}
+"""The rest are the operator's own kinds."""
 
 
 @pytest.fixture
@@ -25,11 +35,23 @@ def compose() -> dict[str, Any]:
     return loaded
 
 
+def objects(*names: str) -> list[dict[str, Any]]:
+    """The Kubernetes objects of these files, or of all."""
+    paths = [DEPLOY / "kubernetes" / name for name in names] or sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [found for path in paths for found in yaml.load_all(path.read_text(encoding="utf-8"), Loader=loader)]
+
+
 @pytest.fixture
 def manifests() -> dict[str, dict[str, Any]]:
-    """The Kubernetes objects by kind."""
-    texts = [path.read_text(encoding="utf-8") for path in (DEPLOY / "kubernetes").glob("*.yaml")]
-    return {document["kind"]: document for text in texts for document in yaml.safe_load_all(text)}
+    """The objects of the sidecar by kind."""
+    return {document["kind"]: document for document in objects("sidecar.yaml", "podmonitor.yaml")}
+
+
+@pytest.fixture
+def stack() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text(encoding="utf-8"))
+    return loaded
 
 
 def leaves(node: object, path: str = "") -> Iterator[tuple[str, object]]:
@@ -88,6 +110,49 @@ def test_no_example_holds_a_password(compose: dict[str, Any], manifests: dict[st
     assert {source["file"].split("/")[1] for source in compose["secrets"].values()} == {"secrets"}
 
 
+def test_the_whole_stack_mounts_what_is_there(stack: dict[str, Any]) -> None:
+    folder = DEPLOY / "compose"
+    services = stack["services"]
+    assert set(services) == {"postgres", "redis", "dbwatch", "prometheus", "alertmanager", "grafana"}
+    mounts = [mount.split(":")[0] for service in services.values() for mount in service.get("volumes", [])]
+    assert all((folder / mount).exists() for mount in mounts if mount.startswith("."))
+    assert {mount for mount in mounts if not mount.startswith(".")} == set(stack["volumes"])
+    assert {name for service in services.values() for name in service.get("secrets", [])} == set(stack["secrets"])
+    assert (folder / services["dbwatch"]["build"] / "Dockerfile").is_file()
+    for name, service in services.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        assert name == "dbwatch" or re.search(r":v?\d+", service["image"]), f"{name} has no version"
+
+
+def test_the_stack_watches_its_own_services(stack: dict[str, Any]) -> None:
+    """Names are those of the network that compose makes."""
+    targets = load_config(DEPLOY / "compose" / "dbwatch.yaml").targets
+    assert {target.host for target in targets} <= set(stack["services"])
+    prometheus = yaml.safe_load((DEPLOY / "compose" / "prometheus.yaml").read_text(encoding="utf-8"))
+    named = [job["static_configs"][0]["targets"][0] for job in prometheus["scrape_configs"]]
+    named += prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert {address.partition(":")[0] for address in named} <= set(stack["services"])
+
+
+def test_alertmanager_takes_its_two_files(tmp_path: Path) -> None:
+    whole = (DEPLOY / "compose" / "alertmanager.yaml").read_text(encoding="utf-8")
+    whole += (ROOT / "alerts" / "alertmanager-inhibit.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "alertmanager.yaml"
+    path.write_text(whole, encoding="utf-8")
+    argv = [str(program("amtool")), "check-config", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_grafana_finds_the_dashboards_and_its_data_source(stack: dict[str, Any]) -> None:
+    folder = ROOT / "dashboards" / "provisioning"
+    (provider,) = yaml.safe_load((folder / "dashboards" / "dbwatch.yaml").read_text(encoding="utf-8"))["providers"]
+    mounts = dict(mount.split(":")[:2] for mount in stack["services"]["grafana"]["volumes"] if mount.startswith("."))
+    assert mounts["../../dashboards"] == provider["options"]["path"]
+    (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yaml").read_text(encoding="utf-8"))["datasources"]
+    assert (source["type"], source["url"]) == ("prometheus", "http://prometheus:9090")
+
+
 # -- Kubernetes ------------------------------------------------------------------------------------
 
 
@@ -121,6 +186,52 @@ def test_the_monitor_never_takes_the_database_out_of_service(manifests: dict[str
 def test_the_config_map_holds_the_same_files_as_compose_mounts(manifests: dict[str, dict[str, Any]]) -> None:
     data = manifests["ConfigMap"]["data"]
     assert data == {name: (DEPLOY / name).read_text(encoding="utf-8") for name in ("dbwatch.yaml", "role.sql")}
+
+
+def test_every_object_is_one_that_kubernetes_knows() -> None:
+    """Through the published types and back: an unknown field would be lost, one of the wrong type refused."""
+    kinds = set()
+    for manifest in objects():
+        kinds.add(manifest["kind"])
+        if (model := MODELS.get((manifest["apiVersion"], manifest["kind"]))) is not None:
+            assert model.from_dict(manifest, lazy=False).to_dict() == manifest
+    assert kinds == {"ConfigMap", "Deployment", "Pod", "PodMonitor", "PrometheusRule", "Service"}
+
+
+def test_a_misspelt_field_would_be_noticed() -> None:
+    (_, deployment, _) = objects("deployment.yaml")
+    deployment["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
+    assert apps_v1.Deployment.from_dict(deployment, lazy=False).to_dict() != deployment
+
+
+def test_the_rules_of_the_operator_are_ours(tmp_path: Path) -> None:
+    rules = objects("prometheus-rules.yaml")
+    assert len(rules) == len(list((ROOT / "alerts").glob("*.rules.yaml")))
+    for rule in rules:
+        assert (rule["apiVersion"], set(rule["spec"])) == ("monitoring.coreos.com/v1", {"groups"})
+        path = tmp_path / f"{rule['metadata']['name']}.yaml"
+        path.write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
+    argv = [str(program("promtool")), "check", "rules", *map(str, sorted(tmp_path.glob("*.yaml")))]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_config_maps_hold_the_dashboards() -> None:
+    held = {name: json.loads(text) for found in objects("dashboards.yaml") for name, text in found["data"].items()}
+    assert held == {path.name: json.loads(path.read_bytes()) for path in (ROOT / "dashboards").glob("*.json")}
+
+
+def test_one_daemon_for_many_targets_is_hardened_and_its_configuration_valid(tmp_path: Path) -> None:
+    config, deployment, service = objects("deployment.yaml")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert {v["name"] for v in pod["volumes"]} == {mount["name"] for mount in container["volumeMounts"]}
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+    path = tmp_path / "dbwatch.yaml"
+    path.write_text(config["data"]["dbwatch.yaml"], encoding="utf-8")
+    assert [target.name for target in load_config(path).targets] == ["orders", "cache"]
 
 
 # -- dbwatch itself --------------------------------------------------------------------------------

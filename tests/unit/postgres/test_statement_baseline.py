@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
@@ -57,7 +58,12 @@ def _wandering(numbers: random.Random, window: int) -> float:
 
 def _restless(numbers: random.Random, window: int) -> float:
     """Other parameters in every window: its mean is far from that of the last one."""
-    return numbers.uniform(0.9, 1.1) * 0.005 * random.Random(window).lognormvariate(0, 0.35)
+    return numbers.uniform(0.9, 1.1) * 0.005 * _mood(window)
+
+
+@cache
+def _mood(window: int) -> float:
+    return random.Random(window).lognormvariate(0, 0.35)
 
 
 def _stalls(numbers: random.Random, _: int) -> float:

@@ -13,7 +13,7 @@ from dbwatch.catalogue import Check
 from dbwatch.catalogue.loader import load_check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
-from dbwatch.engines.base import Measurement
+from dbwatch.engines.base import Answer, Measurement
 from dbwatch.errors import CheckError, TargetError
 from dbwatch.model import Engine, Facts, RawRow, Role
 from dbwatch.runner.watchdog import Watchdog
@@ -83,6 +83,7 @@ class FakeSession:
     facts: Facts = FACTS
     step: str = "query"
     closed: bool = False
+    lost: bool = False
     clock: float = 1000.0
     cancelled: int = 0
     aborted: int = 0
@@ -99,6 +100,9 @@ class FakeSession:
         rows = answer(deadline) if callable(answer) else answer
         self.clock += 10.0
         return Measurement(tuple(rows), 0.002, self.clock)
+
+    def look(self, question: str, deadline: Deadline, *, limit: int) -> Answer:
+        raise NotImplementedError
 
     def cancel(self) -> None:
         self.cancelled += 1
