@@ -101,7 +101,7 @@ class Facts:
     """What a server is and what our role may do there. Decides which checks run.
 
     `version` compares: PostgreSQL 16.14 is (16, 14), Redis 7.0.15 is (7, 0, 15).
-    `privileges` are the predefined roles (PostgreSQL) or commands (Redis) we hold.
+    `privileges` are the predefined roles (PostgreSQL) or commands (Redis) we hold, `excess` what no monitor should.
     """
 
     engine: Engine
@@ -116,6 +116,7 @@ class Facts:
     database: str = ""
     user: str = ""
     is_superuser: bool = False
+    excess: tuple[str, ...] = ()
     started_at_seconds: float | None = None
     system_identifier: str | None = None
     address: str = ""

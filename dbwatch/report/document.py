@@ -118,7 +118,14 @@ def _reason(view: TargetView, checks: Sequence[tuple[Check, Outcome]]) -> str | 
 def _server(facts: Facts | None) -> dict[str, JsonValue] | None:
     if facts is None:
         return None
-    return {"version": scalar_text(facts.version_text), "role": str(facts.role), "flavour": scalar_text(facts.flavour)}
+    said: dict[str, JsonValue] = {
+        "version": scalar_text(facts.version_text),
+        "role": str(facts.role),
+        "flavour": scalar_text(facts.flavour),
+    }
+    if facts.excess:
+        said["excess"] = list(facts.excess)
+    return said
 
 
 def _check(
