@@ -50,6 +50,8 @@ targets:
   - name: cache
     engine: redis
     url: "unix://{socket}"
+    thresholds:
+      redis_hit_ratio: {{warning: "lookups >= 1000 and hit_ratio < 50%"}}
 """
 
 # Check by target; every one must be a finding of the demo's report.

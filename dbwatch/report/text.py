@@ -15,7 +15,7 @@ from rich.text import Text
 from dbwatch import units
 from dbwatch.catalogue import Check
 from dbwatch.engines.base import CONNECT_PROBE
-from dbwatch.model import Engine, Outcome, Status
+from dbwatch.model import Engine, Outcome, Reason, Status
 from dbwatch.report.advice import advice
 from dbwatch.report.baseline import Comparison, Novelty
 from dbwatch.report.document import found_beside, worst_first
@@ -26,6 +26,8 @@ from dbwatch.report.verdict import overall
 from dbwatch.store import TargetView
 from dbwatch.template import visible
 
+_DO_NOT_APPLY = frozenset({Reason.ROLE, Reason.VERSION, Reason.PLATFORM, Reason.SETTING})
+_MOST_FOREIGN = 4
 _FLAVOURS = {
     "postgresql": "PostgreSQL",
     "redis": "Redis",
@@ -142,12 +144,8 @@ def _write_rest(paper: Paper, view: TargetView, pairs: Sequence[tuple[Check, Out
     if ok:
         alone = ok > 1 and ok == len(view.checks)
         said.append_text(plain(f"all {ok} checks ok" if alone else f"ok {ok}", STYLES[Status.OK]))
-    groups: dict[str, list[str]] = {}
-    for check, outcome in skipped:
-        groups.setdefault(outcome.summary, []).append(check.name)
     if skipped:
-        reasons = ", ".join(f"{', '.join(names)} ({why})" for why, names in groups.items())
-        said.append_text(plain(f"{' · ' if said else ''}skipped {len(skipped)}: {reasons}", "dim"))
+        said.append_text(plain(f"{' · ' if said else ''}skipped {len(skipped)}: {_why_skipped(skipped)}", "dim"))
     if waiting:
         said.append_text(plain(f"{' · ' if said else ''}not run yet {waiting}", "dim"))
     command = f"dbwatch explain {hint}" if hint is not None else ""
@@ -160,6 +158,19 @@ def _write_rest(paper: Paper, view: TargetView, pairs: Sequence[tuple[Check, Out
     _write_remedies(paper, skipped)
     if command and not (said and beside):
         paper.line(plain("  "), plain(command, "dim"))
+
+
+def _why_skipped(skipped: Sequence[tuple[Check, Outcome]]) -> str:
+    """The names by reason; of questions that do not arise on this server, when they are many, the number alone."""
+    foreign = [pair for pair in skipped if pair[1].remedy is None and pair[1].reason in _DO_NOT_APPLY]
+    named = skipped if len(foreign) <= _MOST_FOREIGN else [pair for pair in skipped if pair not in foreign]
+    groups: dict[str, list[str]] = {}
+    for check, outcome in named:
+        groups.setdefault(outcome.summary, []).append(check.name)
+    reasons = [f"{', '.join(names)} ({why})" for why, names in groups.items()]
+    if named is not skipped:
+        reasons.append(f"{len(foreign)} that do not apply to this server")
+    return ", ".join(reasons)
 
 
 def _write_remedies(paper: Paper, skipped: Sequence[tuple[Check, Outcome]]) -> None:

@@ -41,7 +41,7 @@ def statements(check: Check) -> Iterator[str]:
     for question in questions(check):
         yield from [question.text] if STATEMENT.fullmatch(_bare(question.text)) else []
     book = check.runbook
-    for text in (book.meaning, book.impact, book.mitigation):
+    for text in filter(None, (book.meaning, book.impact, book.mitigation, book.threshold, book.normal, book.silence)):
         for quoted in re.findall(r"`([^`]+)`", text):
             if STATEMENT.fullmatch(quoted):
                 yield quoted

@@ -31,7 +31,8 @@ def commands() -> Iterator[str]:
     for check in CHECKS:
         book = check.runbook
         fix = check.fix.source if check.fix is not None else ""
-        for text in (book.meaning, book.impact, book.diagnosis, book.mitigation, fix):
+        parts = (book.meaning, book.impact, book.diagnosis, book.mitigation, book.threshold, book.normal, book.silence)
+        for text in filter(None, (*parts, fix)):
             for line in re.findall(r"redis-cli(?: --raw)?(?: -p \d+)? ([^|#`\n;)]+)", text):
                 if not TOOLS.search(line) and not NAMED.search(line):
                     yield line.strip()

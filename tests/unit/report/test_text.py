@@ -178,6 +178,14 @@ def test_skipped_checks_are_grouped_by_reason_with_their_remedies() -> None:
     assert text.count("to run 2 more checks: CREATE EXTENSION pg_stat_statements;") == 1
 
 
+def test_many_that_do_not_apply_are_a_number() -> None:
+    role = failed(CACHE_MISS, Status.SKIPPED, Reason.ROLE, "runs on a primary, this is a standby")
+    foreign = [(replace(CACHE_MISS, name=f"foreign_{number}"), role) for number in range(9)]
+    text = shown(view((SLOW_STATEMENT, no_extension()), *foreign))
+    assert "skipped 10: slow_statement (needs the extension pg_stat_statements), 9 that do not apply" in text
+    assert "foreign" not in text
+
+
 def test_lifetime_values_are_marked_and_explained() -> None:
     text = shown(view((UNUSED_INDEX, replace(outcome(UNUSED_INDEX, index("a")), lifetime=True))))
     assert "(lifetime)" in text
