@@ -27,7 +27,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from dbwatch.errors import ConfigError
-from dbwatch.secret import Secret, scrub
+from dbwatch.secret import Secret, scrub, scrub_all
 from dbwatch.template import visible
 
 QUEUE_LINES = 10_000
@@ -214,7 +214,7 @@ def _traceback(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDic
     if isinstance(info, tuple) and info[0] is not None:
         text = io.StringIO()
         plain_traceback(text, info)
-        event["exception"] = text.getvalue().strip("\n")
+        event["exception"] = scrub_all(text.getvalue().strip("\n"))
     return event
 
 

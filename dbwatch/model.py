@@ -88,12 +88,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """An installed extension of the database we are connected to, with its view's real columns."""
+    """An installed extension of the database we are connected to, with its view's real columns.
+
+    One that is not `loaded` waits for the server to load its library at the next start, and answers nothing until then.
+    """
 
     name: str
     version: str
     schema: str
     columns: frozenset[str] = frozenset()
+    loaded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from typing import NoReturn
 
 _MASK = "***"
 _SHORTEST = 3
+_REMEMBERED = 1000
+_held: dict[str, None] = {}
+_lock = threading.Lock()
 _WORD = re.compile(r"\S+")
 _USERINFO = re.compile(r"\w://[^\s:/@]*:")
 _QUOTED = r"""'(?:[^'\\\n]|\\.)*(?:'|$)|"(?:[^"\\\n]|\\.)*(?:"|$)"""
@@ -22,6 +26,7 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        _remember(text)
 
     def reveal(self) -> str:
         return self._text
@@ -60,6 +65,26 @@ def scrub(text: str, *secrets: Secret | None) -> str:
     text = _WORD.sub(_without_url_password, text)
     text = _KEYWORD.sub(r"\1\2***", text)
     return _QUOTED_KEYWORD.sub(r"\1\2***", text)
+
+
+def scrub_all(text: str) -> str:
+    """`text` without any secret this process has held, the last thousand of them. For tracebacks: it is slow.
+
+    A password of three plain letters is left: it would take the words of every text with it.
+    """
+    with _lock:
+        known = [plain for plain in _held if len(plain) > _SHORTEST or not plain.isascii()]
+    for plain in known:
+        text = _anyhow(plain).sub(_MASK, text)
+    return scrub(text)
+
+
+def _remember(text: str) -> None:
+    with _lock:
+        _held.pop(text, None)
+        _held[text] = None
+        if len(_held) > _REMEMBERED:
+            del _held[next(iter(_held))]
 
 
 def _without_url_password(word: re.Match[str]) -> str:

@@ -117,7 +117,9 @@ def _option_host(options: dict[str, str], host: str, port: int | None) -> tuple[
     host = host or options.pop("host", "")
     text = options.pop("port", "")
     if not text:
-        return host, port
+        # libpq takes a service's port only where nobody named one.
+        named = bool(host) or "service" not in options or port != _DEFAULT_PORTS[Engine.POSTGRES]
+        return host, port if named else None
     if not text.isdecimal() or not 0 < int(text) < 65_536:
         raise UrlError("the port in the URL is not a number from 1 to 65535")
     return host, int(text)

@@ -16,6 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dbwatch.web.settings import Rate, Settings
 
+LARGEST_HEADERS: Final = 16 * 1024
+"""Bytes of a request line and its headers."""
+
 _PATH: Final = re.compile(rb"/[A-Za-z0-9/._~-]*\Z")
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?\Z")
 
@@ -23,6 +26,10 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5
 def refusal(scope: Scope) -> tuple[int, str] | None:
     """Status and words for a request that is not one of ours, whatever it asks for."""
     path: bytes = scope["raw_path"]
+    # The server's own limit is on what it still waits for: what comes whole in one piece may be larger.
+    size = len(path) + len(scope["query_string"]) + sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > LARGEST_HEADERS:
+        return 431, "the request is larger than any of ours"
     if not path.startswith(b"/"):
         return 400, "ask for a path of this server"
     if not _PATH.match(path):

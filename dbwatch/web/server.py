@@ -6,11 +6,15 @@ Every application it serves stands behind the same protection: headers, refusals
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import math
 import socket
 import threading
 import time
 from typing import Any, Final, cast
 
+import structlog
 from anyio.to_thread import current_default_thread_limiter
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
@@ -21,14 +25,18 @@ from dbwatch.web.door import Door
 from dbwatch.web.headers import SecurityHeaders
 from dbwatch.web.peers import Peers
 from dbwatch.web.protection import Protection
-from dbwatch.web.refusals import Refusals
+from dbwatch.web.refusals import LARGEST_HEADERS, Refusals
 from dbwatch.web.timeouts import TimedProtocol
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 WORKERS: Final = 8
 KEEP_ALIVE_SECONDS: Final = 5
-LARGEST_HEADERS: Final = 16 * 1024
 _START_SECONDS: Final = 10.0
 _GRACE_SECONDS: Final = 1
+_DATE_SECONDS: Final = 1.0
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_SAID_AGAIN_SECONDS: Final = 600.0
 
 
 class WebServer:
@@ -96,7 +104,7 @@ class WebServer:
     def stop(self) -> None:
         """End every connection and the thread; may be called twice."""
         self._protection.stop()
-        self._server.should_exit = True
+        self._server.end()
         if self._thread is not None:
             self._thread.join(_GRACE_SECONDS + 2.0)
         self._judge.close()
@@ -138,11 +146,38 @@ class _Server(Server):
     def __init__(self, config: Config, peers: Peers) -> None:
         super().__init__(config)
         self._peers = peers
+        self._short_since = -math.inf
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = asyncio.Event()
+
+    def end(self) -> None:
+        """Stop serving; called from another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._told.set)
+
+    async def main_loop(self) -> None:
+        """uvicorn's looks ten times a second whether it should end; this one is told, and keeps the date of answers."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), _DATE_SECONDS)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._trouble)
         current_default_thread_limiter().total_tokens = WORKERS
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         self._peers.end_all()
+
+    def _trouble(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """asyncio tells of a connection that it cannot take once a second, with a traceback."""
+        error, now = context.get("exception"), time.monotonic()
+        if not isinstance(error, OSError) or error.errno not in _SHORTAGES:
+            loop.default_exception_handler(context)
+        elif now - self._short_since > _SAID_AGAIN_SECONDS:
+            self._short_since = now
+            log.error("no connection can be taken", error=error.strerror)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Final
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Final
 
 from dbwatch.store import TargetView
 from dbwatch.web.overview import overview
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 REFRESH_SECONDS: Final = 15
 
@@ -24,6 +25,12 @@ class StatusPage:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._style = resources.files("dbwatch.web").joinpath("templates/style.css").read_text("utf-8")
+
+    @functools.cached_property
+    def _template(self) -> Template:
+        # Most daemons are only scraped: what the page needs is loaded (2 MB) when somebody looks at it.
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
         environment = Environment(
             loader=PackageLoader("dbwatch.web"),
             autoescape=True,
@@ -31,7 +38,7 @@ class StatusPage:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._template = environment.get_template("status.html")
+        return environment.get_template("status.html")
 
     @property
     def style_hash(self) -> str:
@@ -39,6 +46,8 @@ class StatusPage:
         return f"sha256-{base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()}"
 
     def render(self, views: Sequence[TargetView], *, refreshing: bool = True) -> str:
+        from markupsafe import Markup
+
         return self._template.render(
             page=overview(views, self._clock()),
             # Our own file, never anybody's text.

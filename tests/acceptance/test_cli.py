@@ -1,4 +1,7 @@
-"""The command line as people and programs use it: exit codes, streams, formats, selection, and what needs no server."""
+"""The command line as people and programs use it: formats, selection, and what needs no server.
+
+Its exit codes and its streams are in tests/faults/test_exit_codes.py.
+"""
 
 from __future__ import annotations
 
@@ -70,50 +73,6 @@ def config(folder: Path, *targets: str, rest: str = "") -> Path:
 
 def names(answer: Answer) -> set[str]:
     return set(answer.checks)
-
-
-# -- exit codes and streams ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("levels", "plain", "critical_only"),
-    [
-        ("", 0, 0),
-        ("{warning: number > 1}", 1, 0),
-        ("{critical: number > 1}", 2, 2),
-        ("{critical: number > 1, warning: number > 0}", 2, 2),
-    ],
-)
-def test_exit_codes(tmp_path: Path, url: str, levels: str, plain: int, critical_only: int) -> None:
-    thresholds = f", thresholds: {{chosen: {levels}}}" if levels else ""
-    path = config(tmp_path, f"name: shop, engine: postgres, url: '{url}'{thresholds}")
-    run = ("check", "--config", path, "--check", "chosen")
-    assert dbwatch(*run).code == plain
-    assert dbwatch(*run, "--fail-on", "critical").code == critical_only
-    assert dbwatch(*run, "--format", "json").document["status"] == ("ok", "warning", "critical")[plain]
-
-
-def test_the_worst_target_decides(tmp_path: Path, url: str) -> None:
-    dead = "name: dead, engine: postgres, url: 'postgresql://u@127.0.0.1:1/d'"
-    fine = f"name: fine, engine: postgres, url: '{url}'"
-    bad = f"name: bad, engine: postgres, url: '{url}', thresholds: {{chosen: {{critical: number > 1}}}}"
-    path = config(tmp_path, dead, fine, bad)
-    run = ("check", "--config", path, "--check", "chosen")
-    assert dbwatch(*run, "fine").code == 0
-    assert dbwatch(*run, "bad", "fine").code == 2
-    assert dbwatch(*run, "dead", "fine").code == 3
-    everything = dbwatch(*run, "--format", "json")
-    assert everything.code == 2
-    assert [target["target"] for target in everything.document["targets"]] == ["dead", "fine", "bad"]
-
-
-def test_stdout_has_results_and_stderr_has_logs(url: str) -> None:
-    quiet = dbwatch("check", url, "--format", "json")
-    assert quiet.err == ""
-    assert quiet.document["schema_version"] == 1
-    told = dbwatch("check", url, "--format", "json", "--log-level", "debug")
-    assert told.document["schema_version"] == 1
-    assert "check changed" in told.err
 
 
 # -- formats ---------------------------------------------------------------------------------------

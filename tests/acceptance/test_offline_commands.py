@@ -87,8 +87,10 @@ def test_grants_for_redis(fresh_redis: FreshRedis) -> None:
     server = fresh_redis("redis-7.0")
     script = dbwatch("grants", "--engine", "redis")
     lines = [line.removeprefix("# ") for line in script.out.splitlines()]
-    full, minimal, on_sentinels, revealing = (line for line in lines if line.startswith("ACL SETUSER"))
+    full, minimal, page, on_sentinels, revealing = (line for line in lines if line.startswith("ACL SETUSER"))
     assert minimal.endswith("-@all +info +ping")
+    assert page == "ACL SETUSER dbwatch +latency|histogram +slowlog|len"
+    server.command(*page.split())
     assert revealing == "ACL SETUSER dbwatch +config|get"
     with Sentinel(server) as sentinel:
         for one, rule in ((server, full), (sentinel, on_sentinels)):

@@ -19,6 +19,8 @@ from typing import Any, Literal, Self, TypeVar
 
 from tests.harness import ports
 
+_ROUNDS_OF_GOODBYE = 4
+
 Mode = Literal["pass", "refuse", "deaf", "freeze", "drip", "reset", "half_close", "cut_after"]
 T = TypeVar("T")
 
@@ -147,12 +149,14 @@ class Proxy:
 
     async def _shut(self) -> None:
         await self._unlisten()
-        self._for_each(_abort)
-        tasks = [task for task in self._clients.values() if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # lets the transports say goodbye before the loop closes
+        # A connection that the kernel has just handed over is a task before it is one of our clients.
+        for _ in range(_ROUNDS_OF_GOODBYE):
+            self._for_each(_abort)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0)  # lets the transports say goodbye before the loop closes
 
     async def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self.accepted += 1

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from dbwatch.web.peers import Peers, most_peers
-from dbwatch.web.refusals import Bucket, refusal
+from dbwatch.web.refusals import LARGEST_HEADERS, Bucket, refusal
 from dbwatch.web.settings import Rate
 
 
 def scope(path: bytes = b"/metrics", **headers: bytes) -> dict[str, Any]:
     sent = [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
-    return {"raw_path": path, "headers": sent}
+    return {"raw_path": path, "query_string": b"", "headers": sent}
 
 
 @pytest.mark.parametrize("host", [b"localhost", b"127.0.0.1:10187", b"[::1]:10187", b"db_1.internal", b"a-b.c:1"])
@@ -58,6 +58,14 @@ def test_a_host_is_a_host(host: bytes) -> None:
 @pytest.mark.parametrize("headers", [{"content_length": b"1"}, {"transfer_encoding": b"chunked"}])
 def test_a_request_has_no_body(headers: dict[str, bytes]) -> None:
     assert refusal(scope(host=b"localhost", **headers)) == (413, "a request here has no body")
+
+
+@pytest.mark.parametrize("large", [{"query_string": b"x" * LARGEST_HEADERS}, {"raw_path": b"/" * LARGEST_HEADERS}])
+def test_a_request_that_comes_whole_is_measured_too(large: dict[str, bytes]) -> None:
+    refused = refusal({**scope(host=b"x"), **large})
+    assert refused is not None
+    assert refused[0] == 431
+    assert refusal(scope(cookie=b"x" * LARGEST_HEADERS)) is not None
 
 
 def test_a_bucket_lets_a_burst_through_and_fills_again() -> None:

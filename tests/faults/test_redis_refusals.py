@@ -1,4 +1,4 @@
-"""Every way a server can refuse, seen by whoever connects now and by a session that has been open before.
+"""Row 53: every way a Redis can refuse, seen by whoever connects now and by a session that has been open before.
 
 `held` is what an open session's check of INFO says, `fresh` what the first check of a new connection says, `reached`
 what the connect probe says. Each comes within the deadline, on every kind of server.
@@ -18,12 +18,16 @@ import redis
 
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
+from dbwatch.engines.redis.adapter import RedisAdapter
+from dbwatch.engines.redis.session import RedisSession
 from dbwatch.errors import CheckError
+from dbwatch.lanes import Backoff, Lane
 from dbwatch.model import Outcome, Reason, Status
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store
 from tests.harness.binaries import REDIS_KINDS, RedisKind
 from tests.harness.freeze import frozen
+from tests.harness.proxy import Proxy
 from tests.harness.redis import RedisServer
 from tests.harness.waiting import eventually
 from tests.redis.targets import ADAPTER, bundled_check, lane_for, target_of
@@ -189,6 +193,13 @@ SITUATIONS = (
 )
 
 
+@pytest.fixture
+def watchdog() -> Iterator[Watchdog]:
+    dog = Watchdog()
+    yield dog
+    dog.close()
+
+
 @pytest.fixture(scope="module")
 def stage_of() -> Iterator[Callable[[RedisKind], Stage]]:
     with ExitStack() as running:
@@ -217,7 +228,7 @@ def stage_of() -> Iterator[Callable[[RedisKind], Stage]]:
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
 @pytest.mark.parametrize("kind", REDIS_KINDS)
-def test_a_refusal_has_its_reason(
+def test_row_53_a_refusal_has_its_reason(
     kind: RedisKind,
     situation: Situation,
     stage_of: Callable[[RedisKind], Stage],
@@ -234,7 +245,7 @@ def test_a_refusal_has_its_reason(
     quick = replace(CHECK, name="quick", timeout=situation.patience)
     held = lane_for(target, [CHECK, quick], Store(), watchdog)
     fresh = lane_for(replace(target, connect_timeout=situation.patience), [quick], Store(), watchdog)
-    session = ADAPTER.connect(target, Deadline.after(20))
+    session = RedisAdapter().connect(target, Deadline.after(20))  # one that remembers no refusal of before
     try:
         assert verdict_of(held.run(CHECK.name)) == FINE
         assert verdict_of(held.run("quick")) == FINE  # from the same reading of INFO; the next one is its own
@@ -276,7 +287,7 @@ def reason_of(work: Callable[[], object]) -> Reason | None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in REDIS_KINDS if kind != "redis-6.2"])
-def test_protected_mode(kind: RedisKind, stage_of: Callable[[RedisKind], Stage], watchdog: Watchdog) -> None:
+def test_row_53_protected_mode(kind: RedisKind, stage_of: Callable[[RedisKind], Stage], watchdog: Watchdog) -> None:
     """6.2 is in protected mode only where no address is bound."""
     address = own_address()
     if address is None:
@@ -310,3 +321,45 @@ def own_address() -> str | None:
             return None
         address = str(probe.getsockname()[0])
     return None if address.startswith("127.") else address
+
+
+class Counting(RedisAdapter):
+    attempts = 0
+
+    def connect(self, target: Target, deadline: Deadline) -> RedisSession:
+        self.attempts += 1
+        return super().connect(target, deadline)
+
+
+@pytest.mark.parametrize("fault", ["deaf", "reset", "refuse"])
+def test_row_53_no_storm_of_retries(
+    fault: str,
+    shared_redis: Callable[[RedisKind], RedisServer],
+    proxy_to: Callable[[int], Proxy],
+    watchdog: Watchdog,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hundred runs at a server that is away are as many attempts as the backoff has steps, and one attempt is one."""
+    server = shared_redis("redis-7.0")
+    proxy = proxy_to(server.port)
+    target = target_of(proxy.url(server.url()), connect_timeout=0.3)
+    adapter, now = Counting(), 0.0
+    lane = Lane(target, adapter, [replace(CHECK, timeout=0.3)], Store(), watchdog)
+    lane._backoff = Backoff(lambda: now)
+    try:
+        assert lane.run(CHECK.name).answered
+        lane.close()
+        monkeypatch.setattr("dbwatch.lanes._FACTS_SECONDS", 0.0)
+        getattr(proxy, fault)()
+        before, adapter.attempts = proxy.accepted, 0
+        for second in range(100):
+            now = float(second)
+            assert lane.run(CHECK.name).status is Status.UNKNOWN
+        assert 5 <= adapter.attempts <= 10, "1, 2, 4, 8, 16, 32 s and then a minute, with jitter"
+        assert proxy.accepted - before <= adapter.attempts, "no attempt knocks twice"
+        proxy.pass_()
+        monkeypatch.setattr("dbwatch.lanes._FACTS_SECONDS", 20.0)
+        now += 61
+        assert lane.run(CHECK.name).answered
+    finally:
+        lane.close()
