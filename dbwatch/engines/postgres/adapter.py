@@ -78,6 +78,8 @@ class PostgresAdapter:
                 name = check.requires.extension
                 statement = _EXTENSION.render({"extension": name, "database": facts.database})
                 needs_preload = name in _PRELOADED and name not in facts.settings.get("shared_preload_libraries", "")
+                if name in facts.extensions:
+                    return f"add {name} to shared_preload_libraries and restart the server"
                 return (
                     f"{statement} after shared_preload_libraries = '{name}' and a restart"
                     if needs_preload

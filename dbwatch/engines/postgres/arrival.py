@@ -1,4 +1,4 @@
-"""Owns noticing what comes from the server: the first bytes of an answer, and the end of a session that lies idle.
+"""Owns noticing what comes from the server: an answer that is under way, and the end of a session that lies idle.
 
 psycopg hands over a result when all of it is there. A query that the server still works on and rows that trickle in
 look the same from outside, and they are mended in different places.
@@ -18,12 +18,14 @@ from psycopg.waiting import Ready
 
 T = TypeVar("T")
 _MOST_PIECES = 16
+_PIECES_OF_AN_ERROR = 2
 
 
 class WatchedConnection(psycopg.Connection[tuple[object, ...]]):
-    """A connection that tells, inside `arriving`, when the first bytes of an answer have come."""
+    """A connection that tells, inside `arriving`, that an answer comes in pieces."""
 
     on_arrival: Callable[[], None] | None = None
+    arrivals = 0
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         return super().wait(self._noticing(gen), interval, timeout)
@@ -34,7 +36,9 @@ class WatchedConnection(psycopg.Connection[tuple[object, ...]]):
             while True:
                 ready = yield wanted
                 if ready & Ready.R and self.on_arrival is not None:
-                    self.on_arrival()
+                    self.arrivals += 1
+                    if self.arrivals > _PIECES_OF_AN_ERROR:
+                        self.on_arrival()
                 wanted = gen.send(ready)
         except StopIteration as stop:
             result: T = stop.value
@@ -43,11 +47,14 @@ class WatchedConnection(psycopg.Connection[tuple[object, ...]]):
 
 @contextmanager
 def arriving(connection: psycopg.Connection[tuple[object, ...]], on_arrival: Callable[[], None]) -> Iterator[None]:
-    """Call `on_arrival` whenever the server has said something inside the block."""
+    """Call `on_arrival` when the answer is under way: from its third piece on.
+
+    One or two may be all there is: an error and "ready" after it, or the end of the connection.
+    """
     if not isinstance(connection, WatchedConnection):
         yield
         return
-    connection.on_arrival = on_arrival
+    connection.on_arrival, connection.arrivals = on_arrival, 0
     try:
         yield
     finally:

@@ -73,7 +73,7 @@ def open_connection(
     """Connect. Raises TargetError with reason and phase; its text holds no secret."""
     phases = phases if phases is not None else Phases()
     secret = _password(target, deadline)
-    attempts = _attempts(target, deadline)
+    attempts = _attempts(target, deadline.capped(target.connect_timeout))
     last: TargetError | None = None
     for position, where in enumerate(attempts):
         share = Deadline.after(min(target.connect_timeout, deadline.remaining / (len(attempts) - position)))

@@ -59,10 +59,11 @@ _REASONS_BY_STATE = {
     "42703": Reason.BAD_RESULT,
     "42883": Reason.BAD_RESULT,
 }
+_NOT_SUPPORTED = "0A000"
 _SKIPPED_BY_STATE = {
     "55P03": Reason.LOCK,
     "42501": Reason.PRIVILEGE,
-    "0A000": Reason.PLATFORM,
+    _NOT_SUPPORTED: Reason.PLATFORM,
     "55000": Reason.SETTING,
 }
 
@@ -115,6 +116,10 @@ def translate(error: Exception, step: str, *, broken: bool) -> CheckError:
     if broken or state in _LOST_STATES or state.startswith("08"):
         reason = Reason.NOT_READY if state == "57P03" else lost_reason(text) or Reason.CONNECTION_LOST
         return ConnectionLost(reason, f"the connection was lost: {text}", step=step)
+    if state == _NOT_SUPPORTED and isinstance(error, psycopg.Error) and error.diag.statement_position:
+        return CheckError(
+            Reason.BAD_RESULT, text, step=step
+        )  # the parser says so of the text; a platform, of a function
     if state in _SKIPPED_BY_STATE:
         return Skipped(_SKIPPED_BY_STATE[state], text, step=step)
     if state.startswith("53"):

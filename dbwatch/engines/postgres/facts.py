@@ -32,11 +32,8 @@ select
       and p.held
   ) as excess,
   extract(epoch from pg_catalog.pg_postmaster_start_time())::float8 as started_at_seconds,
-  case
-    when pg_catalog.to_regproc('aurora_version') is null
-      and pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
-      then (select s.system_identifier::text from pg_catalog.pg_control_system() as s)
-  end as system_identifier,
+  pg_catalog.to_regproc('aurora_version') is null
+    and pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute') as has_identifier,
   case
     when pg_catalog.to_regproc('aurora_version') is not null then 'aurora'
     when exists (select from pg_catalog.pg_roles where rolname = 'rds_superuser') then 'rds'
@@ -46,6 +43,13 @@ select
     when exists (select from pg_catalog.pg_roles where rolname = 'supabase_admin') then 'supabase'
     else 'postgresql'
   end as flavour
+"""
+
+# A query of its own: the server looks at the right to call it before any CASE could spare the call.
+_IDENTIFIER = """
+-- granted to everybody by default; some providers take it away
+select system_identifier::text as system_identifier
+from pg_catalog.pg_control_system()
 """
 
 _PRIVILEGES = """
@@ -81,6 +85,8 @@ select
   e.extname::text as name,
   e.extversion::text as version,
   n.nspname::text as schema,
+  e.extname <> 'pg_stat_statements'
+    or exists (select from pg_catalog.pg_settings as s where s.name = 'pg_stat_statements.max') as loaded,
   array(
     select a.attname::text
     from pg_catalog.pg_depend as d
@@ -104,9 +110,10 @@ def read_facts(fetch: Fetch, address: str) -> Facts:
     try:
         identity = fetch(_IDENTITY, limit=1)[0]
         number = int(str(identity["version_num"]))
-        started, system_identifier = identity["started_at_seconds"], identity["system_identifier"]
+        started, has_identifier = identity["started_at_seconds"], identity["has_identifier"]
     except (LookupError, ValueError):
         raise CheckError(Reason.BAD_RESULT, "what answers there is not PostgreSQL", step="facts") from None
+    identifiers = [row["system_identifier"] for row in fetch(_IDENTIFIER, limit=1)] if has_identifier else []
     return Facts(
         engine=Engine.POSTGRES,
         version=(number // 10_000, number % 10_000),
@@ -122,7 +129,7 @@ def read_facts(fetch: Fetch, address: str) -> Facts:
         is_superuser=bool(identity["is_superuser"]),
         excess=tuple(cast("list[str]", identity["excess"])),
         started_at_seconds=float(started) if isinstance(started, (int, float)) else None,
-        system_identifier=str(system_identifier) if system_identifier is not None else None,
+        system_identifier=next((str(identifier) for identifier in identifiers if identifier is not None), None),
         address=address,
     )
 
@@ -135,6 +142,7 @@ def read_extensions(fetch: Fetch) -> Mapping[str, Extension]:
             version=str(row["version"]),
             schema=str(row["schema"]),
             columns=frozenset(cast("list[str]", row["columns"])),
+            loaded=bool(row["loaded"]),
         )
         for row in fetch(_EXTENSIONS, limit=_MOST_ROWS)
     }

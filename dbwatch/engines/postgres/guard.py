@@ -18,6 +18,7 @@ from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Answer
 from dbwatch.engines.postgres.arrival import arriving
 from dbwatch.engines.postgres.errors import Refused, refusal, translate
+from dbwatch.engines.postgres.prepared import execute_prepared
 from dbwatch.errors import CheckError, ConnectionLost
 from dbwatch.model import RawRow, Reason
 
@@ -25,12 +26,11 @@ LOCK_TIMEOUT_MS = 200
 _LEAST_TIMEOUT_MS = 100
 _SERVERS_SHARE = 0.95
 """The server ends a query a little before we would have to connect once more to have it cancelled."""
-_ROLE = "select pg_catalog.pg_is_in_recovery()"
-_ROLE_AND_POSITION = """select
-  pg_catalog.pg_is_in_recovery(),
-  case
+_ROLE = "pg_catalog.pg_is_in_recovery()"
+_BACKEND = "pg_catalog.pg_backend_pid()"
+_POSITION = """case
     when not pg_catalog.pg_is_in_recovery()
-      then pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8
+      then pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::pg_catalog.int8
   end"""
 _EXTENSIONS_IN_PATH = """select
   pg_catalog.set_config(
@@ -43,7 +43,7 @@ join pg_catalog.pg_namespace as n
   on n.oid = e.extnamespace
 where n.nspname <> 'pg_catalog'"""
 _CAPPED = "select * from (\n{query}\n) as q limit $1"
-_ALSO_HELD = ", pg_catalog.pg_has_role('{privilege}', 'usage') as held"
+_HELD = "pg_catalog.pg_has_role('{privilege}', 'usage')"
 _QUERY_CANCELED = "57014"
 _LIMITS: Mapping[str, str] = {
     "lock_timeout": f"{LOCK_TIMEOUT_MS}ms",
@@ -53,6 +53,7 @@ _LIMITS: Mapping[str, str] = {
     "client_min_messages": "error",
     "standard_conforming_strings": "on",
     "extra_float_digits": "1",
+    "plan_cache_mode": "force_generic_plan",
 }
 
 
@@ -82,12 +83,13 @@ class Transaction:
         self.database_seconds = 0.0
         self.truncated = False
         self._deadline = Deadline(0.0)
+        self._asked: tuple[str, ...] = ()
+        self._is_direct = False
 
     def begin(self, deadline: Deadline) -> None:
         self._on_step("begin")
         self._deadline = deadline
         milliseconds = max(_LEAST_TIMEOUT_MS, int(deadline.remaining * _SERVERS_SHARE * 1000))
-        # First the time limit, in the place of whatever the owner of the database has set for every session.
         limits = {
             "statement_timeout": f"{milliseconds}ms",
             "idle_in_transaction_session_timeout": f"{milliseconds + 2000}ms",
@@ -99,43 +101,66 @@ class Transaction:
             limits["client_connection_check_interval"] = "1s"
         if self._connection.info.server_version >= 170_000:
             limits["transaction_timeout"] = "0"  # it would end the session, not the statement
-        settings = "; ".join(f"set local {name} = '{value}'" for name, value in limits.items())
-        # The select fixes the snapshot: from here on the transaction can no longer be made read-write.
         begin = "begin isolation level repeatable read read only"
-        asked = _ROLE_AND_POSITION if self._with_position else _ROLE
-        if self._privilege is not None:
-            asked += _ALSO_HELD.format(privilege=self._privilege.replace("'", "''"))
+        asked = self._first_select(limits)
         try:
-            cursor = self._connection.execute(f"{begin}; {settings}; {asked}".encode())
+            cursor = self._connection.execute(f"{begin}; {asked}".encode())
         except psycopg.errors.QueryCanceled:
             if deadline.passed:
                 raise
-            # A limit of a millisecond, which others have set for us, counts for all of that text: now piece by piece.
+            # A limit of a millisecond, which the owner of the database has set for us: now ours first, in a short text.
+            # Between `begin` and our limit for idling there must be no pause, or a like limit ends the session there.
             self._connection.execute(b"rollback")
-            self._connection.execute(begin.encode())
-            self._connection.execute(settings.partition(";")[0].encode())
-            cursor = self._connection.execute(f"{settings}; {asked}".encode())
+            first = ("statement_timeout", "idle_in_transaction_session_timeout")
+            ours = "; ".join(f"set local {name} = '{limits[name]}'" for name in first)
+            self._connection.execute(f"{begin}; {ours}".encode())
+            cursor = self._connection.execute(asked.encode())
         self.began = time.monotonic()
         while cursor.nextset():
             pass
         self._read(cursor.fetchone())
 
-    def _read(self, row: Sequence[object] | None) -> None:
-        told = list(row or ())
-        if self._privilege is not None:
-            self.is_privileged = bool(told.pop()) if told else False
-        self.in_recovery = bool(told and told[0])
-        if len(told) > 1 and isinstance(told[1], int):
-            self.flushed_lsn = told[1]
+    def _first_select(self, limits: Mapping[str, str]) -> str:
+        """Fixes the snapshot: from here on the transaction can no longer be made read-write.
 
-    def fetch(self, sql: str, *, limit: int) -> Sequence[RawRow]:
-        """At most `limit` rows of one query; sets `truncated` when the server had more."""
+        One select and not a SET for each: pg_stat_statements leaves the values out of a query's identity, but keeps
+        every SET of another value as a statement of its own.
+        """
+        asked = {"role": _ROLE, "backend": _BACKEND}
+        if self._with_position:
+            asked["position"] = _POSITION
+        if self._privilege is not None:
+            asked["held"] = _HELD.format(privilege=self._privilege.replace("'", "''"))
+        settings = (f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in limits.items())
+        self._asked = tuple(asked)
+        return f"select {', '.join((*asked.values(), *settings))}"
+
+    def _read(self, row: Sequence[object] | None) -> None:
+        told = dict(zip(self._asked, row or (), strict=False))
+        self.in_recovery = bool(told.get("role"))
+        # A pooler has a number of its own for the session that it pretends to be.
+        self._is_direct = told.get("backend") == self._connection.info.backend_pid
+        if self._privilege is not None:
+            self.is_privileged = bool(told.get("held"))
+        position = told.get("position")
+        if isinstance(position, int):
+            self.flushed_lsn = position
+
+    def fetch(self, sql: str, *, limit: int, often: bool = False) -> Sequence[RawRow]:
+        """At most `limit` rows of one query; sets `truncated` when the server had more.
+
+        What is asked `often` is planned once a session: planning costs the server more than most answers.
+        """
         self._on_step("query")
         started = time.monotonic()
+        capped = _CAPPED.replace("{query}", sql)
         with psycopg.RawCursor(self._connection, row_factory=dict_row) as cursor:
-            # The bind parameter makes psycopg use the extended protocol, which takes one statement only.
             with arriving(self._connection, lambda: self._on_step("fetch")):
-                cursor.execute(_CAPPED.replace("{query}", sql).encode(), [limit + 1])
+                if often and self._is_direct:
+                    execute_prepared(cursor, capped, limit + 1)
+                else:
+                    # The bind parameter makes psycopg use the extended protocol, which takes one statement only.
+                    cursor.execute(capped.encode(), [limit + 1])
             rows = cursor.fetchall()
         self.database_seconds += time.monotonic() - started
         if len(rows) > limit:
@@ -166,7 +191,7 @@ class Transaction:
         self._on_step("query")
         remaining = self.remaining
         milliseconds = max(1, int(min(seconds, remaining) * 1000))
-        timeout = f"set local statement_timeout = '{milliseconds}ms'"
+        timeout = f"select pg_catalog.set_config('statement_timeout', '{milliseconds}ms', true)"
         self._connection.execute(f"savepoint attempt; {timeout}".encode())
         started = time.monotonic()
         try:

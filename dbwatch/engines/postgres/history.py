@@ -45,3 +45,28 @@ class History(Generic[Name]):
             return None
         then, before = since[-1]
         return (value - before) / (at - then)
+
+    def speed_beside_rush(
+        self, name: Name, value: float, at: float, over_seconds: float, rush_seconds: float
+    ) -> float | None:
+        """The same without the `rush_seconds` in which it grew most; None when less than those remains.
+
+        What came while nobody looked may have come at once, so the time between two neighbouring points is a rush
+        however long it was.
+        """
+        points = [*self._points.get(name, []), (at, value)]
+        since = [index for index, (then, _) in enumerate(points) if at - then >= over_seconds]
+        if not since:
+            return None
+        points = points[since[-1] :]
+        rush, rush_took = 0.0, 0.0
+        for first, (begin, before) in enumerate(points):
+            for second in range(first + 1, len(points)):
+                end, after = points[second]
+                if second > first + 1 and end - begin > rush_seconds:
+                    break
+                if after - before > rush:
+                    rush, rush_took = after - before, end - begin
+        then, before = points[0]
+        remaining = at - then - max(rush_took, rush_seconds)
+        return (value - before - rush) / remaining if remaining >= rush_seconds else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import socket
@@ -30,6 +31,9 @@ from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
 from dbwatch.model import Facts, RawRow, Reason, Role
 
 _CANCEL_SECONDS = 1.0
+_MORE_BEGINNINGS = 3
+_OFTEN_SECONDS = 60.0
+"""Ten runs or more in the life of a session: worth a place in the server's memory for the plan."""
 _HIDDEN = frozenset({Reason.PRIVILEGE, Reason.LOCK, Reason.STATISTICS})
 """Reasons that keep us from what is there; the others say that the question does not arise."""
 
@@ -166,17 +170,18 @@ class PostgresSession:
                 # The facts may be minutes old; what we may no longer see would be counted as not there.
                 raise Skipped(Reason.PRIVILEGE, f"needs {check.requires.privilege}, {facts.user} has lost it")
             # The facts may be minutes old; the role must not be.
-            rows = self._rows(check, replace(facts, role=self.facts.role), transaction)
+            often = check.every <= _OFTEN_SECONDS and connection is self._main
+            rows = self._rows(check, replace(facts, role=self.facts.role), transaction, often=often)
             read_at = time.monotonic()
         return Measurement(tuple(rows), transaction.database_seconds, read_at, transaction.truncated)
 
-    def _rows(self, check: Check, facts: Facts, transaction: Transaction) -> list[RawRow]:
+    def _rows(self, check: Check, facts: Facts, transaction: Transaction, *, often: bool) -> list[RawRow]:
         if check.probe is not None:
             probe = PROBES.get(check.probe)
             if probe is None:
                 raise CheckError(Reason.BAD_RESULT, f"PostgreSQL has no probe {check.probe}", step="plan")
             context = ProbeContext(
-                transaction.fetch,
+                functools.partial(transaction.fetch, often=often),
                 transaction.attempt,
                 lambda: transaction.remaining,
                 facts,
@@ -189,7 +194,7 @@ class PostgresSession:
         sql = check.sql_for(facts.version)
         if sql is None:
             raise Skipped(Reason.VERSION, f"has no SQL for version {facts.version_text}")
-        return list(transaction.fetch(sql, limit=check.limit))
+        return list(transaction.fetch(sql, limit=check.limit, often=often))
 
     def _tell_position(self, transaction: Transaction) -> None:
         """Every look at a primary tells where its log is: the standbys' lag is read off that."""
@@ -215,7 +220,7 @@ class PostgresSession:
                 failed[name] = CheckError(Reason.TIMEOUT, "the time limit passed before its turn", step="connect")
                 continue
             try:
-                part = self._measure_database(name, check, deadline)
+                part = self._measure_patiently(name, check, deadline)
             except Skipped as error:
                 skipped[name] = error
             except ConnectionLost as error:
@@ -241,6 +246,17 @@ class PostgresSession:
     def _watched(self) -> tuple[str, ...]:
         names = {*self.facts.databases, self.facts.database}
         return tuple(sorted(name for name in names if self._target.watches_database(name)))
+
+    def _measure_patiently(self, name: str, check: Check, deadline: Deadline) -> Measurement:
+        """Begins anew where the owner of the database has us ended for idling in a transaction for a millisecond."""
+        for _ in range(_MORE_BEGINNINGS):
+            try:
+                return self._measure_database(name, check, deadline)
+            except ConnectionLost as error:
+                if error.step != "begin" or self.closed or deadline.passed:
+                    raise
+                self._close_spare()
+        return self._measure_database(name, check, deadline)
 
     def _measure_database(self, name: str, check: Check, deadline: Deadline) -> Measurement:
         connection = self._main if name == self.facts.database else self._spare_for(name, deadline)

@@ -1,52 +1,94 @@
-"""Owns asking within one run: every command timed, and none sent that this user was refused before.
+"""Owns asking within one run: every command timed, and none sent that this user was refused shortly before.
 
-A refused command leaves a line in the server's ACL log, so one refusal is remembered until the facts are read anew.
+A refused command leaves a line in the server's ACL log, which is short: at every new reading of the facts they would
+push out what somebody may look for. So a refusal is remembered beyond the session, each time for longer.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
+from dbwatch.engines.memory import Memory
 from dbwatch.engines.redis.commands import acl_name, acl_rule
 from dbwatch.engines.redis.opening import Opening
 from dbwatch.engines.redis.wire import Wire
 from dbwatch.errors import CheckError, Skipped, TargetError
 from dbwatch.model import Reason
 
+_FIRST_WAIT_SECONDS: Final = 240.0
+"""Less than the age of facts, so that what is granted soon after the start is seen with the next facts."""
+_LONGEST_WAIT_SECONDS: Final = 3600.0
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """Of one command. While it stands, the command is not sent."""
+
+    reason: Reason
+    text: str
+    again_at: float
+    wait_seconds: float = _FIRST_WAIT_SECONDS
+    stands: bool = True
+
+
+@dataclass(slots=True)
+class _Refused:
+    """By ACL name, so at most as many as there are commands of ours."""
+
+    commands: dict[str, _Refusal] = field(default_factory=dict)
+
 
 class Refusals:
     """The commands this user was seen not to have (`names`) and those the server has not, by their ACL names."""
 
-    def __init__(self, user: str) -> None:
+    def __init__(self, user: str, memory: Memory, clock: Callable[[], float] = time.monotonic) -> None:
         self._user = user
-        self.names: frozenset[str] = frozenset()
-        self._unknown: dict[str, str] = {}
+        self._commands = memory.of(_Refused).commands
+        self._clock = clock
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for name, one in self._commands.items() if one.stands and one.reason is Reason.PRIVILEGE)
 
     def forget(self) -> None:
-        self.names = frozenset()
-        self._unknown.clear()
+        """Let those be tried again whose time has come: they may have been allowed since."""
+        now = self._clock()
+        for one in self._commands.values():
+            one.stands = one.stands and now < one.again_at
 
     def note(self, error: CheckError) -> None:
         if error.reason is Reason.PRIVILEGE and error.step is not None:
-            self.names |= {acl_name(error.step)}
+            self._keep(error.step, error)
 
     def note_unknown(self, command: str, error: CheckError) -> None:
         """The server itself answered that it has no such command; each attempt counts as an error there."""
         if error.reason is Reason.PLATFORM:
-            self._unknown[acl_name(command)] = str(error)
+            self._keep(command, error)
 
     def stop(self, command: str) -> None:
         """Raises Skipped when the command was refused before, as it was then."""
-        if (text := self._unknown.get(acl_name(command))) is not None:
-            raise Skipped(Reason.PLATFORM, text, step=command)
-        if acl_name(command) in self.names:
-            rule = f"ACL SETUSER {self._user} {acl_rule(command)}"
-            text = f"the user {self._user} may not run {command}; allow it: {rule}"
-            raise Skipped(Reason.PRIVILEGE, text, step=command)
+        one = self._commands.get(acl_name(command))
+        if one is None or not one.stands:
+            return
+        if one.reason is Reason.PLATFORM:
+            raise Skipped(Reason.PLATFORM, one.text, step=command)
+        rule = f"ACL SETUSER {self._user} {acl_rule(command)}"
+        text = f"the user {self._user} may not run {command}; allow it: {rule}"
+        raise Skipped(Reason.PRIVILEGE, text, step=command)
+
+    def _keep(self, command: str, error: CheckError) -> None:
+        name, now = acl_name(command), self._clock()
+        before = self._commands.get(name)
+        if before is None:
+            self._commands[name] = _Refusal(error.reason, str(error), now + _FIRST_WAIT_SECONDS)
+        elif not before.stands:
+            wait = min(2 * before.wait_seconds, _LONGEST_WAIT_SECONDS)
+            self._commands[name] = _Refusal(error.reason, str(error), now + wait, wait)
 
 
 class Asking:
@@ -87,6 +129,8 @@ def knock(target: Target, deadline: Deadline, command: str = "PING") -> CheckErr
     try:
         Opening(stranger, deadline).within(lambda wire: _ask_and_leave(wire, command, deadline))
     except CheckError as error:
+        if error.reason is Reason.ERROR:
+            return None  # no refusal: PING is answered so while the disk is full
         refusal = error
     except TargetError as error:
         refusal = CheckError(error.reason, str(error), step=error.phase)

@@ -76,6 +76,7 @@ def _looked(context: ProbeContext) -> Rows:
     spared = role is Role.PRIMARY and info.get("connected_slaves", "0") != "0"
     found = _walk(context, name, _MOST_KEYS[Role.PRIMARY if spared else Role.STANDBY]) if held else _Found()
     largest = found.largest[0][0] if found.largest else None
+    named = [one for one in found.largest if one[0] >= _BIG_BYTES] or found.largest
     return (
         {
             "database": name,
@@ -84,7 +85,7 @@ def _looked(context: ProbeContext) -> Rows:
             "sampled_keys": float(found.keys),
             "sampled_ratio": min(1.0, found.keys / held) if held else None,
             "mean_bytes": found.total_bytes / found.keys if found.keys else None,
-            "largest_keys": "; ".join(f"{_cut(key)} {bytes_text(size)}" for size, key in found.largest) or None,
+            "largest_keys": "; ".join(f"{_cut(key)} {bytes_text(size)}" for size, key in named) or None,
             "scope": _scope(found, held, spared=spared),
         },
     )

@@ -41,9 +41,10 @@ def split_command(text: str) -> tuple[str, tuple[str, ...]]:
     """Command and arguments of `CONFIG GET save`. Raises CheckError when the answer is not for everybody's eyes."""
     words = text.split()
     for length in (2, 1):
-        command = " ".join(words[:length]).upper()
-        if command in (ALLOWED | FOR_PROBES) - _SHOW_DATA:
-            return command, tuple(words[length:])
+        command, arguments = " ".join(words[:length]).upper(), tuple(words[length:])
+        readable = command != "CONFIG GET" or set(arguments) <= SETTINGS_READ
+        if readable and command in (ALLOWED | FOR_PROBES) - _SHOW_DATA:
+            return command, arguments
     raise CheckError(Reason.ERROR, f"dbwatch does not send {text} by itself: it is for redis-cli", step="command")
 
 

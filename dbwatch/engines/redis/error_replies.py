@@ -18,7 +18,7 @@ _EVERYDAY: Final = frozenset({"MOVED", "ASK", "TRYAGAIN", "NOSCRIPT", "BUSYGROUP
 _MEANINGS: Final[Mapping[str, str]] = {
     "CLUSTERDOWN": "the cluster does not serve these keys",
     "MASTERDOWN": "this replica has no primary and may not answer",
-    "MISCONF": "writes are refused because the last snapshot could not be written",
+    "MISCONF": "writes are refused because the data do not reach the disk",
     "NOREPLICAS": "writes are refused because too few replicas follow (min-replicas-to-write)",
     "OOM": "commands are refused because maxmemory is reached",
     "BUSY": "a script or function blocks the server",

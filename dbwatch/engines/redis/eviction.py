@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbwatch.engines.redis.fields import flag, number
 from dbwatch.engines.redis.growth import Growth
-from dbwatch.engines.redis.keyspace import databases
+from dbwatch.engines.redis.keyspace import key_counts
 from dbwatch.engines.redis.probe import ProbeContext, Rows
 from dbwatch.model import RawRow
 
@@ -21,8 +21,7 @@ def evictions(context: ProbeContext) -> Rows:
     if hits is not None and misses is not None:
         grown = context.memory.of(_Lookups).since({"hits": hits, "misses": misses})
     lookups = None if grown is None else grown["hits"] + grown["misses"]
-    found = databases(info)
-    keys, expiring = sum(db.keys for db in found), sum(db.expires for db in found)
+    keys, expiring = key_counts(info)
     policy, limit = info.get("maxmemory_policy"), number(info, "maxmemory") or None
     any_key = None if policy is None else policy.startswith("allkeys-")
     stored = flag(info, "aof_enabled", "1")

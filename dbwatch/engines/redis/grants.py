@@ -22,7 +22,10 @@ CONFIG REWRITE
 {lacking}
 # ACL SETUSER {user} {start} {least}
 
-# Sentinels have users of their own. There, in place of the above:
+# The daemon's page /compat/redis_exporter shows more with these (or turn it off: `compat: false` under the target):
+# ACL SETUSER {user} {compat}
+
+# Sentinels have users of their own. There, in place of the above ({extra} is for that page only):
 # ACL SETUSER {user} {start} {sentinel}
 
 # Left out, unless you want it: +config|get, by which some checks see more, but the server then shows this user every
@@ -31,10 +34,14 @@ CONFIG REWRITE
 # ACL SETUSER {user} +config|get"""
 
 
-def grants_script(user: str, checks: Sequence[Check]) -> str:
-    """Commands for redis-cli that set up `user` for the checks that run by default; the password is a placeholder."""
+def grants_script(user: str, checks: Sequence[Check], collectors: Sequence[Check] = ()) -> str:
+    """Commands for redis-cli that set up `user` for the checks that run by default; the password is a placeholder.
+
+    `collectors` feed the page of redis_exporter, which only a daemon has.
+    """
     usual = [check for check in checks if check.enabled and not check.on_demand and check.profile is not Profile.DEEP]
-    rights = rights_of(usual)
+    rights, page = rights_of(usual), rights_of(collectors)
+    on_sentinels = tuple(rule for rule in page.on_sentinels if rule not in rights.on_sentinels)
     return _SCRIPT.format(
         user=user,
         start=_START,
@@ -43,7 +50,9 @@ def grants_script(user: str, checks: Sequence[Check]) -> str:
         few=len(usual) - len(rights.wanting_more),
         all=len(usual),
         lacking=_listed(rights.wanting_more),
-        sentinel=" ".join(rights.on_sentinels),
+        compat=" ".join(rule for rule in page.full if rule not in rights.full),
+        sentinel=" ".join((*rights.on_sentinels, *on_sentinels)),
+        extra=" ".join(on_sentinels) or "nothing",
         revealed=_listed(rights.revealing),
     )
 

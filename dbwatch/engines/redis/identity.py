@@ -36,6 +36,7 @@ class _Lives:
     """The last look, and the last end of a life that we noticed."""
 
     last: _Life | None = None
+    started_at: float | None = None
     restarts: int = 0
     event: str | None = None
     noticed: float | None = None
@@ -51,12 +52,15 @@ def server_restarted(context: ProbeContext) -> tuple[RawRow, ...]:
     life = _Life(run_id, up_seconds, key_count(info), time.monotonic())
     lives = context.memory.of(_Lives)
     event = _ended(lives.last, life, info) if lives.last is not None else None
+    if lives.last is None or lives.last.run_id != run_id or lives.started_at is None:
+        # Reckoned once a life: from whole seconds it comes out a little different each time.
+        lives.started_at = now / 1e6 - up_seconds if now is not None else None
     lives.last = life
     if event is not None:
         lives.restarts += 1
         lives.event, lives.noticed = event, life.seen
     row: RawRow = {
-        "started_at": now / 1e6 - up_seconds if now is not None else None,
+        "started_at": lives.started_at,
         "restarts": float(lives.restarts),
         "noticed_seconds": life.seen - lives.noticed if lives.noticed is not None else None,
         "up_seconds": up_seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dbwatch.engines.redis.commands import Fields
@@ -25,7 +26,17 @@ class Database:
 
 def databases(info: Fields) -> tuple[Database, ...]:
     """The databases that hold keys, the largest first, as many as are told. Empty ones INFO leaves out."""
-    found = []
+    found = sorted(_told(info), key=lambda database: (-database.keys, database.name))
+    return tuple(found[:MOST_DATABASES])
+
+
+def key_counts(info: Fields) -> tuple[float, float]:
+    """The keys of all databases, and those of them with a time to live."""
+    found = tuple(_told(info))
+    return sum(database.keys for database in found), sum(database.expires for database in found)
+
+
+def _told(info: Fields) -> Iterator[Database]:
     for field in info:
         match = re.fullmatch(r"(db\d+)\.keys", field)
         if match is None:
@@ -33,9 +44,7 @@ def databases(info: Fields) -> tuple[Database, ...]:
         name = match[1]
         expires, ttl_ms = number(info, f"{name}.expires") or 0.0, number(info, f"{name}.avg_ttl")
         ttl = ttl_ms / 1e3 if ttl_ms and expires else None  # 0 until the server has sampled some
-        found.append(Database(name, number(info, field) or 0.0, expires, ttl))
-    found.sort(key=lambda database: (-database.keys, database.name))
-    return tuple(found[:MOST_DATABASES])
+        yield Database(name, number(info, field) or 0.0, expires, ttl)
 
 
 def without_ttl(info: Fields) -> Rows:
@@ -52,6 +61,6 @@ def expiry(info: Fields) -> Rows:
         "stale_ratio": None if stale is None else stale / 100,
         "capped_cycles": number(info, "expired_time_cap_reached_count"),
         "cycle_seconds": None if spent_ms is None else spent_ms / 1e3,
-        "expiring_keys": sum(database.expires for database in databases(info)),
+        "expiring_keys": key_counts(info)[1],
     }
     return (row,)

@@ -38,11 +38,13 @@ class _Listener:
 def strangers(context: ProbeContext) -> Rows:
     """One row: whether somebody without credentials is let in, how far, and whether from other machines."""
     door = context.knock()
-    if door is not None and door.reason is not Reason.AUTH:
-        raise door
-    if door is not None:
+    if door is not None and door.reason is Reason.AUTH:
         return (_stranger(0.0, None, None, None, "a stranger is turned away"),)
+    if door is not None and door.reason is not Reason.PRIVILEGE:
+        raise door
     powerful = _powerful(context)
+    if door is not None and not powerful:
+        return (_stranger(0.0, None, None, None, "a stranger may do nothing, not even send PING"),)
     came_by = _came_by(context)
     if any(not _is_local(address) for address in came_by):
         where = ", ".join(came_by)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbwatch.engines.redis.commands import Fields
 from dbwatch.engines.redis.fields import error_count, number
+from dbwatch.engines.redis.keyspace import key_counts
 from dbwatch.engines.redis.probe import ProbeContext, Rows
 from dbwatch.errors import CheckError, Skipped
 from dbwatch.model import RawRow, Reason
@@ -20,7 +21,7 @@ def memory(info: Fields) -> Rows:
     used = number(info, "used_memory")
     uncounted = number(info, "mem_not_counted_for_evict") or 0.0
     policy = info.get("maxmemory_policy")
-    keys = [number(info, name) for name in info if name.startswith("db") and name.endswith(".keys")]
+    keys, expiring = key_counts(info)
     limit = number(info, "maxmemory") or None
     exceeded_ms = number(info, "current_eviction_exceeded_time")
     row: RawRow = {
@@ -31,12 +32,22 @@ def memory(info: Fields) -> Rows:
         "peak_bytes": number(info, "used_memory_peak"),
         "over_limit_seconds": None if exceeded_ms is None else exceeded_ms / 1e3,
         "evicts_any_key": None if policy is None else float(policy.startswith("allkeys-")),
-        "keys": sum(count for count in keys if count is not None),
+        "droppable_ratio": _droppable(policy, keys, expiring),
+        "keys": keys,
         "oom_errors": error_count(info, "OOM"),
         "larger_bytes": None if limit is None else float(round(limit * 1.5)),
         "policy": policy,
     }
     return (row,)
+
+
+def _droppable(policy: str | None, keys: float, expiring: float) -> float | None:
+    """The share of the keys that may be dropped to make room. Those with a time to live may, by volatile-*."""
+    if policy is None:
+        return None
+    if policy.startswith("allkeys-"):
+        return 1.0
+    return expiring / keys if keys and policy.startswith("volatile-") else 0.0
 
 
 def unlimited(context: ProbeContext) -> Rows:

@@ -47,7 +47,7 @@ class RedisSession:
         self._wire: Wire | None = None
         self._opening: Opening | None = None
         self._info: _Info | None = None
-        self._refusals = Refusals(target.user or "default")
+        self._refusals = Refusals(target.user or "default", memory)
         self._ended = False
         self._step = "connect"
         self._facts = facts_of({}, target)
@@ -77,7 +77,7 @@ class RedisSession:
         return False  # it opens anew by itself
 
     def refresh(self, deadline: Deadline) -> Facts:
-        self._refusals.forget()  # what was refused may have been allowed since
+        self._refusals.forget()
         try:
             info = self._fresh_info(self._live_wire(deadline), deadline)
         except Skipped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ CHECKS = Path(__file__).resolve().parents[3] / "checks" / "postgres"
 Answer = Callable[[str], Sequence[RawRow]]
 
 
+@cache
 def check(name: str) -> Check:
     return load_check(CHECKS / f"{name}.yaml", Engine.POSTGRES)
 
@@ -82,11 +84,63 @@ def test_steady_growth_is_known_after_three_days(clock: Clock) -> None:
     assert row["doubling_seconds"] == pytest.approx(1076 * HOUR)
 
 
-def test_a_load_of_one_day_is_no_growth(clock: Clock) -> None:
-    row = grown(clock, lambda hour: 1000 + 100 * min(hour, 24), 80)
-    assert (row["growth_bytes_per_second"], row["doubling_seconds"]) == (0.0, None)
-    late = grown(clock, lambda hour: 1000 + 100 * max(0, hour - 78), 80)
-    assert late["doubling_seconds"] == pytest.approx(1200 / (200 / 74) * HOUR, rel=0.05), "by the longest stretch"
+def looked(clock: Clock, size_at: Callable[[float], float], hours: int, *, every: float = 1.0) -> list[Status]:
+    """The verdict of every look, with sizes in GiB."""
+    memory = Memory()
+    found_at: list[Status] = []
+    for step in range(int(hours / every) + 1):
+        hour = step * every
+        clock.now = hour * HOUR
+        there = [{"database": "shop", "size_bytes": size_at(hour) * 2.0**30}]
+        (row,) = growth.database_growth(context("database_growth", memory, always(there)))
+        doubling = row["doubling_seconds"]
+        found_at.append(
+            found(
+                "database_growth",
+                size_bytes=float(str(row["size_bytes"])),
+                doubling_seconds=None if doubling is None else float(str(doubling)),
+            )
+        )
+    return found_at
+
+
+def load(begin: float, hours: float, before: float, after: float) -> Callable[[float], float]:
+    return lambda hour: before + (after - before) * min(1.0, max(0.0, (hour - begin) / hours))
+
+
+@pytest.mark.parametrize("begin", [75.0, 90.3, 100.9])
+@pytest.mark.parametrize(
+    ("hours", "before", "after"), [(1, 50, 90), (1, 0.1, 500), (7, 50, 90), (20, 10, 100), (24, 0.01, 900)]
+)
+def test_a_single_load_is_never_found(clock: Clock, begin: float, hours: float, before: float, after: float) -> None:
+    assert set(looked(clock, load(begin, hours, before, after), 200)) == {Status.OK}
+
+
+def test_a_load_while_nobody_could_look_is_never_found(clock: Clock) -> None:
+    memory = Memory()
+    for hour in (*range(80), *range(110, 200)):
+        clock.now = hour * HOUR
+        there = [{"database": "shop", "size_bytes": 50.0 if hour < 100 else 90.0}]
+        (row,) = growth.database_growth(context("database_growth", memory, always(there)))
+        assert row["doubling_seconds"] is None
+
+
+def test_what_is_emptied_and_filled_every_night_does_not_grow(clock: Clock) -> None:
+    assert set(looked(clock, lambda hour: 50 if hour % 24 >= 2 else 10 + 20 * (hour % 24), 300)) == {Status.OK}
+
+
+def test_a_load_beside_steady_growth_leaves_the_steady_growth(clock: Clock) -> None:
+    row = grown(clock, lambda hour: 1000 + hour + (400 if hour > 60 else 0), 80)
+    assert row["growth_bytes_per_day"] == pytest.approx(24)
+
+
+def test_growth_on_every_day_is_found_whenever_it_comes(clock: Clock) -> None:
+    def nightly(hour: float) -> float:
+        return 50 + 40 * sum(hour >= night * 24 + (0, 0.5, 1.5)[night % 3] for night in range(9))
+
+    assert set(looked(clock, lambda hour: 50 + hour, 100)[75:]) == {Status.WARNING}
+    assert set(looked(clock, nightly, 100)[75:]) == {Status.WARNING}
+    assert set(looked(clock, lambda hour: 50 + 0.2 * hour, 120)) == {Status.OK}
 
 
 def test_a_shrinking_database_does_not_double(clock: Clock) -> None:

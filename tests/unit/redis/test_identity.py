@@ -57,6 +57,13 @@ def test_a_younger_server_restarted_and_its_keys_are_counted(address: Address) -
     assert address.look("b", 70, after=60)["noticed_seconds"] == 60.0
 
 
+def test_one_life_has_one_start(address: Address) -> None:
+    """Uptime is told in whole seconds, so what is reckoned from it would move within a second at each look."""
+    first = address.look("a", 500, {"server_time_usec": "5000000000"})["started_at"]
+    assert address.look("a", 500, {"server_time_usec": "5000900000"}, after=0.9)["started_at"] == first == 4500.0
+    assert address.look("b", 1, {"server_time_usec": "5002000000"}, after=1.1)["started_at"] == 5001.0
+
+
 def test_an_older_server_was_there_before(address: Address) -> None:
     address.look("a", 500)
     assert "was replaced behind this address" in str(address.look("b", 63, after=60)["event"])

@@ -152,6 +152,17 @@ def test_memory_leaves_out_what_eviction_does_not_count() -> None:
     assert (row["counted_bytes"], row["max_bytes"], row["evicts_any_key"], row["keys"]) == (700.0, None, 1.0, 5)
 
 
+@pytest.mark.parametrize(
+    ("policy", "share"), [("noeviction", 0.0), ("volatile-ttl", 0.25), ("allkeys-lru", 1.0), (None, None)]
+)
+def test_what_may_be_dropped_depends_on_the_policy_and_counts_every_database(
+    policy: str | None, share: float | None
+) -> None:
+    told = {f"db{i}.{name}": count for i in range(100) for name, count in (("keys", "8"), ("expires", "2"))}
+    row = memory(told if policy is None else {**told, "maxmemory_policy": policy})[0]
+    assert (row["droppable_ratio"], row["keys"]) == (share, 800.0)
+
+
 AOF = {"aof_enabled": "1", "rdb_last_bgsave_status": "ok", "aof_last_bgrewrite_status": "ok"}
 
 

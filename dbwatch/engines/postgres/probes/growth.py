@@ -1,7 +1,8 @@
 """Owns how large every database is and how fast it grew while we watched. Judges nothing.
 
-A load or a restore grows fast for hours, a leak for days: the speed told is the lowest over the last one, two and
-three days, so it is not known before the third.
+A load or a restore grows fast for hours, a leak for days: the speed told is that of three days without the 20 hours in
+which it grew most, wherever these lie, so it is not known before the third day. Two nights are further apart than that,
+so what grows every night is seen.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dbwatch.model import RawRow
 
 _DAY = 86_400.0
 _STEP = _DAY / 12
-_STRETCHES = (_DAY, 2 * _DAY, 3 * _DAY)
+_WATCHED = 3 * _DAY
+_RUSH = 20 * 3_600.0
 _MOST_DATABASES = 1_000
 
 _SQL = """
@@ -55,7 +57,7 @@ def database_growth(context: ProbeContext) -> Sequence[RawRow]:
             continue  # dropped meanwhile
         database, size = str(row["database"]), float(str(row["size_bytes"]))
         sizes.add(database, size, now)
-        speed = _speed(sizes, database, size, now)
+        speed = sizes.speed_beside_rush(database, size, now, _WATCHED, _RUSH)
         rows.append(
             {
                 "database": database,
@@ -66,9 +68,3 @@ def database_growth(context: ProbeContext) -> Sequence[RawRow]:
             }
         )
     return rows
-
-
-def _speed(sizes: History[str], database: str, size: float, now: float) -> float | None:
-    speeds = [sizes.speed(database, size, now, stretch) for stretch in _STRETCHES]
-    known = [speed for speed in speeds if speed is not None]
-    return min(known) if len(known) == len(_STRETCHES) else None

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dbwatch.engines.postgres.indexes.trust import TRUSTED, WRITTEN_BY, Observer, created, promoted_at
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.errors import Skipped
 from dbwatch.model import RawRow, Reason
 
 _SQL = """
 -- Privilege: SELECT on the column, to see its statistics. Reads the catalogue and the counters only.
-with candidate as materialized (
+with {trusted},
+candidate as materialized (
   select
     i.indexrelid,
     i.indrelid,
@@ -122,8 +124,12 @@ select
   end as scan_ratio,
   k.column_name::text as column_name,
   k.is_visible,
-  k.judged
+  k.judged,
+  extract(epoch from greatest(t.since, pg_catalog.to_timestamp({since}), {created}))::float8 as since_seconds,
+  {written_by} as written_by
 from known as k
+join pg_catalog.pg_index as i on i.indexrelid = k.indexrelid
+cross join trusted as t
 where k.reltuples >= 10000
   and (k.rarest is null or k.rarest >= 0.05)
 order by
@@ -134,7 +140,15 @@ order by
 
 def low_selectivity_index(context: ProbeContext) -> Sequence[RawRow]:
     """One row an index over a column without a rare value, and one an index that cannot be judged; largest first."""
-    found = [dict(row) for row in context.fetch(_SQL, limit=context.check.limit)]
+    observer = Observer.at_work(context)
+    promoted = promoted_at(context)
+    sql = _SQL.format(
+        trusted=TRUSTED,
+        since="null" if promoted is None else repr(promoted),
+        created=created(context),
+        written_by=WRITTEN_BY,
+    )
+    found = [dict(row) for row in context.fetch(sql, limit=context.check.limit)]
     hidden = [row.pop("is_visible") for row in found].count(False)
     judged = [row.pop("judged") for row in found]
     if judged and judged[0] == 0:
@@ -142,4 +156,6 @@ def low_selectivity_index(context: ProbeContext) -> Sequence[RawRow]:
             text = "column statistics are hidden from this role, so no index can be judged; it needs pg_read_all_data"
             raise Skipped(Reason.PRIVILEGE, text)
         raise Skipped(Reason.STATISTICS, "no table with such an index has been analysed")
+    for row in found:
+        row["observed_seconds"] = observer.seconds(row.pop("since_seconds"), row.pop("written_by"))
     return found

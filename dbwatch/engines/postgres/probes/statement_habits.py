@@ -61,6 +61,7 @@ def _with_habit(context: ProbeContext, has_habit: Callable[[str], bool]) -> Sequ
         rows[identity] = {
             **names.labels(identity),
             "time_ratio": change.exec_seconds / all_seconds,
+            "spent_seconds": change.exec_seconds,
             "calls": change.calls,
             "mean_seconds": change.mean_seconds,
             "rows_per_call": change.rows / change.calls,

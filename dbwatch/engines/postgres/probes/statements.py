@@ -5,7 +5,7 @@ What the numbers are made of, and how they stay true through resets and eviction
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.statements.counters import ZERO, Counters
@@ -21,6 +21,9 @@ from dbwatch.model import RawRow, Reason
 
 OTHER = "other"
 _KEEP = 20
+_LEAST_SHARE, _LEAST_SECONDS, _LEAST_MEAN_SECONDS = 0.001, 1.0, 0.01
+"""What earns a statement of our own role its series: that share of the window's time, at the first look so much in all,
+or such a mean."""
 _KEEP_SPILLING = 15
 _KEEP_REPEATED = 10
 _TINY_SECONDS = 0.001
@@ -34,8 +37,9 @@ def slow_statement(context: ProbeContext) -> Sequence[RawRow]:
     watching = context.memory.of(Watching)
     shape, look = watching.looked(context)
     series = watching.series(context.check.name, _KEEP)
-    by_time = ordered(look.changes, lambda change: change.exec_seconds)
-    by_mean = ordered(look.changes, lambda change: (change.mean_seconds or 0.0) if change.calls > 1 else 0.0)
+    changes = _without_small_ones_of(_own_role(context), look)
+    by_time = ordered(changes, lambda change: change.exec_seconds)
+    by_mean = ordered(changes, lambda change: (change.mean_seconds or 0.0) if change.calls > 1 else 0.0)
     series.take(look, places(by_time, by_mean))
     names = read_names(context, series.named, series.others)
     rows: dict[Identity, dict[str, object]] = {
@@ -169,6 +173,23 @@ def _spread(look: Look, identity: Identity) -> dict[str, object]:
         "p99_estimate_seconds": slow_end.p99_estimate_seconds,
         "p95_bound_seconds": slow_end.p95_bound_seconds,
         "tail_suspected": slow_end.suspected,
+    }
+
+
+def _own_role(context: ProbeContext) -> object:
+    (row,) = context.fetch("select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user", limit=1)
+    return row["oid"]
+
+
+def _without_small_ones_of(role: object, look: Look) -> Mapping[Identity, Counters]:
+    """On an idle server all series would be of our own questions: `dbwatch_target_query_seconds_total` sums them up."""
+    least = _LEAST_SHARE * look.seconds if look.seconds is not None else _LEAST_SECONDS
+    return {
+        identity: change
+        for identity, change in look.changes.items()
+        if identity.userid != role
+        or change.exec_seconds >= least
+        or (change.mean_seconds or 0.0) >= _LEAST_MEAN_SECONDS
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from dbwatch.engines.postgres.indexes.nodes import MOST_SCANNED, Elsewhere, Scanned, StandbyNotes, elsewhere
-from dbwatch.engines.postgres.indexes.sightings import Sightings
+from dbwatch.engines.postgres.indexes.trust import TRUSTED, WRITTEN_BY, Observer, created, number, promoted_at
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import unused_sql
 from dbwatch.errors import Skipped
@@ -25,26 +25,21 @@ def unused_index(context: ProbeContext) -> Sequence[RawRow]:
     if context.facts.role is Role.STANDBY:
         _tell(context)
         raise Skipped(Reason.ROLE, "runs on a primary; what this standby scans is counted there when both are watched")
-    itself = context.fetch(unused_sql.SELF, limit=1)[0]
-    now = _number(itself["now_seconds"])
-    sightings = context.memory.of(Sightings)
-    sightings.saw(int(_number(itself["oldest_running_xid"])), now)
-    others = _others(context, int(_number(itself["feeds"])))
-    return [_row(row, now, sightings, others) for row in _candidates(context, others)]
+    observer = Observer.at_work(context)
+    others = _others(context, _feeds(context))
+    return [_row(row, observer, others) for row in _candidates(context, others)]
 
 
-def _row(row: RawRow, now: float, sightings: Sightings, others: Elsewhere) -> RawRow:
+def _row(row: RawRow, observer: Observer, others: Elsewhere) -> RawRow:
     found = dict(row)
-    since = _number(found.pop("since_seconds"))
-    made = sightings.written_by(int(_number(found.pop("xid"))), now)
-    since = since if made is None else max(since, made)
-    return {**found, "observed_seconds": now - since, "nodes": others.words, "unseen_standbys": others.unseen}
+    observed = observer.seconds(found.pop("since_seconds"), found.pop("xid"))
+    return {**found, "observed_seconds": observed, "nodes": others.words, "unseen_standbys": others.unseen}
 
 
 def _candidates(context: ProbeContext, others: Elsewhere) -> Sequence[RawRow]:
-    facts = context.facts
-    since = [at for at in (_promoted_at(context), others.since_seconds) if at is not None]
+    since = [at for at in (promoted_at(context), others.since_seconds) if at is not None]
     sql = unused_sql.UNUSED.format(
+        trusted=TRUSTED,
         candidates=unused_sql.CANDIDATES,
         stale_scan_seconds=_STALE_SCAN_SECONDS,
         limit=context.check.limit + 1,
@@ -53,15 +48,8 @@ def _candidates(context: ProbeContext, others: Elsewhere) -> Sequence[RawRow]:
         elsewhere_scans=_array(others.last_scans.values()),
         last_scan=_last_scan(context),
         is_used=_is_used(context),
-        created=(
-            "pg_catalog.pg_xact_commit_timestamp(i.xmin)"
-            if facts.settings.get("track_commit_timestamp") == "on"
-            else "null::timestamptz"
-        ),
-        # The id in full: the last one with these 32 bits. Ids below 3 mark what has always been there.
-        xid=(
-            "(case when i.xmin::text::int8 < 3 then 0 else x.next - (x.next - i.xmin::text::int8 & 4294967295) end)"
-        ).replace("x.next", "pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::int8"),
+        created=created(context),
+        xid=WRITTEN_BY,
     )
     return context.fetch(sql, limit=context.check.limit)
 
@@ -81,15 +69,15 @@ def _tell(context: ProbeContext) -> None:
     """What this standby scans in this database, for the primary's next look."""
     if context.cluster is None:
         return
-    feeds = int(_number(context.fetch(unused_sql.SELF, limit=1)[0]["feeds"]))
+    feeds = _feeds(context)
     sql = unused_sql.SCANNED.format(
-        candidates=unused_sql.CANDIDATES, last_scan=_last_scan(context), limit=MOST_SCANNED + 1
+        trusted=TRUSTED, candidates=unused_sql.CANDIDATES, last_scan=_last_scan(context), limit=MOST_SCANNED + 1
     )
     found = context.fetch(sql, limit=1)[0]
     oids = cast("list[int]", found["oids"] or [])
     last_scans = cast("list[float | None]", found["last_scans"] or [])
     scanned = Scanned(
-        _number(found["since_seconds"]), dict(zip(oids, last_scans, strict=True)), len(oids) <= MOST_SCANNED
+        number(found["since_seconds"]), dict(zip(oids, last_scans, strict=True)), len(oids) <= MOST_SCANNED
     )
     facts = context.facts
     notes = context.memory.of(StandbyNotes).noted(facts.database, scanned, facts.databases, feeds)
@@ -112,21 +100,9 @@ def _dates_scans(context: ProbeContext) -> bool:
     return context.facts.version >= (16,)
 
 
-def _promoted_at(context: ProbeContext) -> float | None:
-    """When this server became the primary, in Unix seconds; None when it always was, or we may not look."""
-    if "pg_monitor" not in context.facts.privileges or context.facts.flavour == "aurora":
-        return None
-    if context.fetch(unused_sql.TIMELINE, limit=1)[0]["timeline"] == 1:
-        return None
-    found = context.fetch(unused_sql.PROMOTED, limit=1)[0]["promoted_at"]
-    return found if isinstance(found, float) else None
+def _feeds(context: ProbeContext) -> int:
+    return int(number(context.fetch(unused_sql.FEEDS, limit=1)[0]["feeds"]))
 
 
 def _array(numbers: Iterable[float | None]) -> str:
     return "'{" + ",".join("NULL" if number is None else repr(number) for number in numbers) + "}'"
-
-
-def _number(value: object) -> float:
-    if not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is not a number")
-    return value

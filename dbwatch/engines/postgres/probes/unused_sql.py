@@ -5,52 +5,20 @@ The size decides first, then the scans, and only for the largest that remain wha
 
 from __future__ import annotations
 
-SELF = """
+FEEDS = """
 -- Privilege: pg_read_all_stats, or the state of a standby is unknown and everything that receives counts as one.
-select
-  pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::int8 as oldest_running_xid,
-  extract(epoch from pg_catalog.now())::float8 as now_seconds,
-  (
-    select count(*)
-    from pg_catalog.pg_stat_replication as r
-    where (r.replay_lsn is not null and r.state <> 'backup' or r.state is null)
-      and not exists (
-        select
-        from pg_catalog.pg_replication_slots as s
-        where s.active_pid = r.pid
-          and s.slot_type = 'logical'
-      )
-  ) as feeds
-"""
-
-TIMELINE = """
--- needs no privilege; the first timeline has never been promoted
-select ('x' || left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::int as timeline
-"""
-
-PROMOTED = """
--- Privilege: pg_monitor. Every promotion leaves a history file in pg_wal.
-select extract(epoch from max(w.modification))::float8 as promoted_at
-from pg_catalog.pg_ls_waldir() as w
-where w.name like '%.history'
+select count(*) as feeds
+from pg_catalog.pg_stat_replication as r
+where (r.replay_lsn is not null and r.state <> 'backup' or r.state is null)
+  and not exists (
+    select
+    from pg_catalog.pg_replication_slots as s
+    where s.active_pid = r.pid
+      and s.slot_type = 'logical'
+  )
 """
 
 CANDIDATES = """
-trusted as (
-  select
-    greatest(
-      d.stats_reset,
-      -- A crash resets all three, a person perhaps one: the oldest of them is not younger than the crash.
-      (
-        select least(a.stats_reset, b.stats_reset, w.stats_reset)
-        from pg_catalog.pg_stat_archiver as a
-        cross join pg_catalog.pg_stat_bgwriter as b
-        cross join pg_catalog.pg_stat_wal as w
-      )
-    ) as since
-  from pg_catalog.pg_stat_database as d
-  where d.datname = pg_catalog.current_database()
-),
 candidate as materialized (
   -- Those of constraints are unique or exclude. The access methods of extensions may not count their scans.
   select
@@ -113,7 +81,7 @@ tree as (
 
 UNUSED = """
 -- Needs no privilege. Lock: asks the size of no relation that somebody holds or awaits in access exclusive mode.
-with recursive {candidates},
+with recursive {trusted},{candidates},
 read_by_index as materialized (
   select distinct i.indrelid as oid
   from pg_catalog.pg_index as i
@@ -288,7 +256,7 @@ order by
 
 SCANNED = """
 -- Needs no privilege and asks no relation for anything: what a standby scans, the largest first.
-with recursive {candidates},
+with recursive {trusted},{candidates},
 scanned as (
   select
     t.root,
