@@ -23,6 +23,7 @@ from dbwatch.runner.run import Run, Runner
 from dbwatch.runner.samples import Reading
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Listener, Store, TargetState
+from dbwatch.turns import News, Turns
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -96,6 +97,7 @@ class Lane:
         self._said: dict[str, tuple[Status, Reason | None]] = {}
         self._excess: tuple[str, ...] = ()
         self._node: Facts | None = None
+        self._turns = Turns()
         self._seen_at_seconds = 0.0
         self._running = threading.Lock()
         self._ended = threading.Event()
@@ -325,11 +327,20 @@ class Lane:
         """A lane that was shut says nothing more: another may have its target's name by now."""
         if self._ended.is_set():
             return
-        before = self._store.state(self.target.name).up
+        before = self._store.state(self.target.name)
         self._store.set_state(self.target.name, state)
-        if state.up is False and before is not False:
+        # A lost connection may turn out to be a password that was changed: somebody has to be told of that.
+        worse = state.up is False and state.reason is not before.reason and state.reason in _SLOW_REASONS
+        if not worse and (state.up is None or state.up is before.up or (state.up and before.up is None)):
+            return
+        news = self._turns.turn()
+        if news is News.TOO_MANY:
+            log.warning(
+                "target goes up and down", target=self.target.name, reason=str(state.reason), error=state.message
+            )
+        elif news is News.TOLD and not state.up:
             log.warning("target down", target=self.target.name, reason=str(state.reason), error=state.message)
-        elif state.up and before is False:
+        elif news is News.TOLD:
             log.info("target reached again", target=self.target.name)
 
     def _publish_facts(self, session: Session) -> None:

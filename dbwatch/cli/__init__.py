@@ -34,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Only so does typer end here: the reader of our pipe has gone (`dbwatch check | head`); nothing is left to say.
         return EXIT_UNKNOWN
     except Exception:  # noqa: BLE001 - Python would exit with 1, which says "warning"
-        from dbwatch.secret import scrub
+        from dbwatch.secret import scrub_all
 
-        print(f"dbwatch: internal error\n{scrub(traceback.format_exc())}", file=sys.stderr)  # noqa: T201
+        print(f"dbwatch: internal error\n{scrub_all(traceback.format_exc())}", file=sys.stderr)  # noqa: T201
         return EXIT_UNKNOWN
     return result if isinstance(result, int) else 0

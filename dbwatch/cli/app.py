@@ -126,13 +126,22 @@ def serve_command(
         ),
     ] = None,
     enable_reload: Annotated[bool, typer.Option("--web.enable-reload", help="Allow POST /-/reload.")] = False,
+    shard: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--shard",
+            envvar="DBWATCH_SHARD",
+            help="i/n: of n daemons with this configuration, watch the targets of the i-th, from 0.",
+            show_default=False,
+        ),
+    ] = None,
     log_level: LogLevel = "info",
     log_format: Annotated[str, typer.Option("--log-format", help="auto, json or console.")] = "auto",
 ) -> int:
     """Run the checks on their schedule and serve /metrics, the status page and the JSON document."""
     from dbwatch.cli.serve import run_serve
 
-    return run_serve(tuple(targets or ()), config, listen, web_config, enable_reload, log_level, log_format)
+    return run_serve(tuple(targets or ()), config, listen, web_config, enable_reload, log_level, log_format, shard)
 
 
 @app.command("validate")

@@ -129,7 +129,8 @@ def run_grants(engine: str, user: str) -> int:
 
             if not re.fullmatch(r"[\w.-]+", user):
                 raise ConfigError.of("--user", f"{user!r} is not a Redis user name", hint="letters, digits, . _ and -")
-            typer.echo(redis_script(user, catalogue(None).of(Engine.REDIS)))
+            collectors = load_collectors([bundled("checks")]).of(Engine.REDIS)
+            typer.echo(redis_script(user, catalogue(None).of(Engine.REDIS), collectors))
         case _:
             raise ConfigError.of("--engine", f"{engine!r} has no grants", hint="postgres or redis")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from dbwatch.cli.catalogue import catalogue
-from dbwatch.errors import ConfigError
+from dbwatch.errors import ConfigError, TargetError
 
 
 def run_explain(config: Path | None, name: str, target: str | None) -> int:
@@ -36,7 +36,10 @@ def _diagnose(config: Path | None, name: str, target_name: str) -> None:
     configure("error", "auto")
     chosen = choose((target_name,), config)
     target = chosen.targets[0]
-    checks = [check for check in find_checks(chosen.catalogue, name) if check.engine is target.engine]
+    found = find_checks(chosen.catalogue, name)
+    if not found:
+        raise ConfigError.of("--target", f"{name} is about dbwatch itself: no server is asked", hint="leave it out")
+    checks = [check for check in found if check.engine is target.engine]
     if not checks:
         message = f"{name} is no check of {target.engine.product}, which {target.name} is"
         raise ConfigError.of("--target", message, hint="name a target of the right kind")
@@ -46,5 +49,8 @@ def _diagnose(config: Path | None, name: str, target_name: str) -> None:
             typer.echo(f"\nDIAGNOSIS ON {target.name} ({target.address})")
             for line in replies_text(diagnose(check, target, Engines().adapter(target.engine), watchdog)):
                 typer.echo(line)
+    except TargetError as error:
+        message = f"{target.name} cannot be reached at step {error.phase}: {error}"
+        raise TargetError(error.reason, error.phase, message) from None
     finally:
         watchdog.close()

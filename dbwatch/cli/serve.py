@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from dbwatch.daemon import Daemon, config_source
-from dbwatch.errors import ConfigError
-from dbwatch.logs import close, configure
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """As if the module were not installed."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # that is how Python says it
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
+# structlog would load it (4 MB) for tracebacks in colour, which show the values of variables: we never write such.
+with _without("rich"):
+    import structlog  # noqa: F401
+
+from dbwatch.config.shard import Shard  # noqa: E402
+from dbwatch.daemon import Daemon, config_source  # noqa: E402
+from dbwatch.errors import ConfigError  # noqa: E402
+from dbwatch.logs import close, configure  # noqa: E402
 
 
 def run_serve(
@@ -19,6 +40,7 @@ def run_serve(
     enable_reload: bool,
     log_level: str,
     log_format: str,
+    shard: str | None = None,
 ) -> int:
     """Runs until a signal. Raises ConfigError before anything is started."""
     configure(log_level, log_format)
@@ -26,7 +48,8 @@ def run_serve(
     if urls and config is not None:
         raise ConfigError.of("arguments", "give either URLs or --config")
     source = config_source(config, urls)
-    code = Daemon(source, host, port, enable_reload=enable_reload, web_config=web_config).run()
+    own = Shard.parse(shard) if shard is not None else None
+    code = Daemon(source, host, port, enable_reload=enable_reload, web_config=web_config, shard=own).run()
     sys.stdout.flush()
     close()
     # Python would join executor threads, and one of them may hang in a frozen server's socket.

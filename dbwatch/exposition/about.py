@@ -6,7 +6,6 @@ What is not known has no sample: no findings of a check that gave no answer, no 
 
 from __future__ import annotations
 
-import datetime
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -18,7 +17,7 @@ from dbwatch.config import Target
 from dbwatch.exposition.block import Block, counter, gauge, histogram, render
 from dbwatch.exposition.labels import clean
 from dbwatch.exposition.samples import constant_labels
-from dbwatch.exposition.tally import BUCKETS_SECONDS, Tally
+from dbwatch.exposition.tally import BUCKETS_SECONDS, Cost, Tally
 from dbwatch.levels import first_threshold
 from dbwatch.model import Outcome, Status
 from dbwatch.store import TargetState
@@ -63,8 +62,8 @@ class _Families:
         self._families[name].add_metric(tuple(labels.values()), value)
 
 
-def about_target(target: Target, state: TargetState, query_seconds: float | None = None) -> Block:
-    """Up or down, what it is, and what it has cost; `query_seconds` is None where nobody counts."""
+def about_target(target: Target, state: TargetState) -> Block:
+    """Up or down, and what it is."""
     families = _Families(target, {"target": target.name})
     up, engine, facts = float(state.up is True), str(target.engine), state.facts
     families.gauge("dbwatch_target_up", "Whether the server answered the last time it was asked.", up, engine=engine)
@@ -85,10 +84,24 @@ def about_target(target: Target, state: TargetState, query_seconds: float | None
             1.0,
             privilege=power,
         )
-    if query_seconds is not None:
-        families.counter(
-            "dbwatch_target_query_seconds_total", "Time the server has spent on our questions.", query_seconds
-        )
+    return families.render()
+
+
+def cost_of(target: Target, cost: Cost, more_seconds: float = 0.0) -> Block:
+    """What all runs on a target took, and what they and `more_seconds` of other questions cost its server."""
+    families = _Families(target, {"target": target.name})
+    families.counter(
+        "dbwatch_target_query_seconds_total",
+        "Time the server has spent on our questions.",
+        cost.database_seconds + more_seconds,
+    )
+    if any(cost.observed):
+        labels = families.labels({})
+        family = histogram("dbwatch_check_duration_seconds", "How long runs of checks took.", tuple(labels))
+        bounds = [*(str(bound) for bound in BUCKETS_SECONDS), "+Inf"]
+        within = itertools.accumulate(cost.observed)
+        family.add_metric(tuple(labels.values()), list(zip(bounds, within, strict=True)), cost.run_seconds)
+        families.others.append(family)
     return families.render()
 
 
@@ -99,27 +112,11 @@ def verdict_of(target: Target, outcome: Outcome) -> Block:
     return families.render()
 
 
-def about_check(target: Target, check: Check, outcome: Outcome | None, tally: Tally, *, today: datetime.date) -> Block:
-    """Everything about one check on one target: verdict, freshness, pace, cost, limits."""
+def limits_of(target: Target, check: Check, *, overridden: bool) -> Block:
+    """What the configuration says of a check on a target: its pace and its limits."""
     families = _Families(target, {"target": target.name, "check": check.name})
-    if outcome is not None:
-        _verdict(families, outcome)
-    if tally.last_success_seconds is not None:
-        families.gauge(
-            "dbwatch_check_last_success_timestamp_seconds",
-            "When the check last gave an answer.",
-            tally.last_success_seconds,
-        )
     families.gauge("dbwatch_check_interval_seconds", "How often the check runs.", interval_of(target, check))
-    for status, runs in sorted(tally.runs.items()):
-        families.counter("dbwatch_check_runs_total", "Runs of the check by their result.", runs, result=str(status))
-    families.counter("dbwatch_check_missed_total", "Runs left out because the one before had not ended.", tally.missed)
-    families.counter(
-        "dbwatch_series_dropped_total",
-        "Series and rows left out: too many, of equal labels, or not a number.",
-        tally.dropped,
-    )
-    if target.overrides(check.name, today):
+    if overridden:
         families.gauge(
             "dbwatch_check_overridden",
             "The target has its own thresholds, interval or ignored findings for the check; the value is always 1.",
@@ -131,7 +128,35 @@ def about_check(target: Target, check: Check, outcome: Outcome | None, tally: Ta
             families.gauge(
                 "dbwatch_threshold", "The first limit that the level of a check names.", limit, level=str(level)
             )
-    _durations(families, tally)
+    return families.render()
+
+
+def runs_of(target: Target, check: Check, tally: Tally) -> Block:
+    """What was counted of a check's runs: when it last answered, how it ended, what it cost, what was left out.
+
+    What has not happened is no series: on most servers no run is ever missed and no series ever dropped.
+    """
+    families = _Families(target, {"target": target.name, "check": check.name})
+    if tally.last_success_seconds is not None:
+        families.gauge(
+            "dbwatch_check_last_success_timestamp_seconds",
+            "When the check last gave an answer.",
+            tally.last_success_seconds,
+        )
+    for status, runs in sorted(tally.runs.items()):
+        families.counter("dbwatch_check_runs_total", "Runs of the check by their result.", runs, result=str(status))
+    if tally.cost.database_seconds:
+        families.counter(
+            "dbwatch_check_query_seconds_total",
+            "Time the server has spent on the check.",
+            tally.cost.database_seconds,
+        )
+    if tally.missed:
+        text = "Runs left out because the one before had not ended."
+        families.counter("dbwatch_check_missed_total", text, tally.missed)
+    if tally.dropped:
+        text = "Series and rows left out: too many, of equal labels, or not a number."
+        families.counter("dbwatch_series_dropped_total", text, tally.dropped)
     return families.render()
 
 
@@ -155,16 +180,5 @@ def _verdict(families: _Families, outcome: Outcome) -> None:
         )
     if outcome.answered:
         for status in _FINDING_LEVELS:
-            found = sum(finding.status is status for finding in outcome.findings)
-            families.gauge("dbwatch_check_findings", "Rows beyond a limit of the check.", found, status=str(status))
-
-
-def _durations(families: _Families, tally: Tally) -> None:
-    if not any(tally.observed):
-        return
-    labels = families.labels({})
-    within = itertools.accumulate(tally.observed)
-    family = histogram("dbwatch_check_duration_seconds", "How long runs of the check took.", tuple(labels))
-    bounds = [*(str(bound) for bound in BUCKETS_SECONDS), "+Inf"]
-    family.add_metric(tuple(labels.values()), list(zip(bounds, within, strict=True)), tally.run_seconds)
-    families.others.append(family)
+            if found := sum(finding.status is status for finding in outcome.findings):
+                families.gauge("dbwatch_check_findings", "Rows beyond a limit of the check.", found, status=str(status))

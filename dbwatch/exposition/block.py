@@ -2,7 +2,8 @@
 
 Writing and escaping is prometheus_client's work. Its writers render whole pages; ours is joined from many small ones,
 so what they write of a family is kept in two parts: the head (HELP, TYPE, UNIT), which a page shows once, and the
-samples, which come from every target.
+samples, which come from every target. Of the kinds of family we have, both formats write the samples alike, so those
+are written once.
 """
 
 from __future__ import annotations
@@ -80,9 +81,13 @@ def histogram(name: str, text: str, labels: Sequence[str]) -> HistogramMetricFam
 def render(families: Iterable[Metric]) -> Block:
     """The families as bytes; those without samples are left out."""
     filled = [family for family in families if family.samples]
+    text = tuple(_part(family) for family in filled)
     return Block(
-        text=tuple(_part(family, Format.TEXT) for family in filled),
-        openmetrics=tuple(_part(family, Format.OPENMETRICS) for family in filled),
+        text=text,
+        openmetrics=tuple(
+            Part(family.name, _head_of(family, Format.OPENMETRICS), part.samples)
+            for family, part in zip(filled, text, strict=True)
+        ),
         series=sum(len(family.samples) for family in filled),
     )
 
@@ -110,9 +115,13 @@ def _unit(name: str) -> str:
     return next((unit for unit in _UNITS if name.endswith(f"_{unit}")), "")
 
 
-def _part(family: Metric, form: Format) -> Part:
-    head = _head(family.name, family.documentation, family.type, family.unit, form)
-    return Part(family.name, head, _write(family, form)[len(head) :])
+def _part(family: Metric) -> Part:
+    head = _head_of(family, Format.TEXT)
+    return Part(family.name, head, _write(family, Format.TEXT)[len(head) :])
+
+
+def _head_of(family: Metric, form: Format) -> bytes:
+    return _head(family.name, family.documentation, family.type, family.unit, form)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -13,19 +13,30 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dbwatch.exposition.block import NOTHING, Block
-from dbwatch.exposition.tally import Tally
+from dbwatch.exposition.tally import Cost, Tally
 from dbwatch.model import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the page says of one check on one target. `samples` are left out from `expires` on."""
+    """What the page says of one check on one target. `samples` are left out from `expires` on.
 
-    about: Block = NOTHING
+    `limits` and `verdict` mostly stay as they are from run to run; `limited_by` is what `limits` were rendered from.
+    """
+
+    runs: Block = NOTHING
+    verdict: Block = NOTHING
+    limits: Block = NOTHING
+    limited_by: tuple[object, ...] = ()
     outcome: Outcome | None = None
     samples: Block = NOTHING
     expires: float = math.inf
     is_probe: bool = False
+
+    @property
+    def about(self) -> tuple[Block, ...]:
+        """Everything but the samples."""
+        return self.verdict, self.limits, self.runs
 
 
 Entries: TypeAlias = Mapping[str, Mapping[str, Entry]]
@@ -59,13 +70,15 @@ class Ledger:
                 self._entries.setdefault(target, {})[check] = made
                 self._version += 1
 
-    def query_seconds(self) -> Mapping[str, float]:
-        """What each target's checks have cost its server so far."""
+    def costs(self) -> Mapping[str, Cost]:
+        """What the runs of each target's checks have taken so far."""
         with self._counting:
-            return {
-                target: math.fsum(tally.database_seconds for tally in tallies.values())
-                for target, tallies in self._tallies.items()
-            }
+            sums: dict[str, Cost] = {}
+            for target, tallies in self._tallies.items():
+                cost = sums[target] = Cost()
+                for tally in tallies.values():
+                    cost.add(tally.cost)
+            return sums
 
     def drop(self, target: str, checks: Collection[str] | None = None) -> None:
         """Forget some checks of a target, or all of it."""

@@ -10,6 +10,7 @@ import datetime
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,13 +19,13 @@ import structlog
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.engines.base import CONNECT_PROBE
-from dbwatch.exposition.about import about_check, about_target, interval_of
-from dbwatch.exposition.block import END, Block, Format, join
+from dbwatch.exposition.about import about_target, cost_of, interval_of, limits_of, runs_of, verdict_of
+from dbwatch.exposition.block import END, NOTHING, Block, Format, join
 from dbwatch.exposition.joined import Joined
 from dbwatch.exposition.ledger import Entries, Entry, Ledger
 from dbwatch.exposition.process import ProcessMetrics, SchedulerState
 from dbwatch.exposition.samples import MOST_SERIES_OF_CHECK, MOST_SERIES_OF_TARGET, Samples, samples_of
-from dbwatch.exposition.tally import Tally
+from dbwatch.exposition.tally import Cost, Tally
 from dbwatch.model import Outcome, Status
 from dbwatch.store import Store, TargetView
 
@@ -59,12 +60,17 @@ class Exposition:
 
             def change(old: Entry, tally: Tally) -> Entry:
                 tally.count(outcome, samples.dropped if samples is not None else 0)
-                about = about_check(target, check, outcome, tally, today=_today())
+                now = replace(
+                    _limited(old, target, check),
+                    runs=runs_of(target, check, tally),
+                    verdict=old.verdict if _says_the_same(old.outcome, outcome) else verdict_of(target, outcome),
+                    outcome=outcome,
+                )
                 if samples is None:
                     # No answer is not an answer: what was true at the last one stays until it is too old.
-                    return replace(old, about=about, outcome=outcome)
+                    return now
                 expires = outcome.finished + 2 * interval_of(target, check) + check.timeout
-                return Entry(about, outcome, samples.block, expires, is_probe=check.probe == CONNECT_PROBE)
+                return replace(now, samples=samples.block, expires=expires, is_probe=check.probe == CONNECT_PROBE)
 
             self._ledger.write(target.name, check.name, change)
         except Exception:
@@ -81,7 +87,7 @@ class Exposition:
 
         def change(old: Entry, tally: Tally) -> Entry:
             tally.missed += 1
-            return replace(old, about=about_check(owner, known, old.outcome, tally, today=_today()))
+            return replace(_limited(old, owner, known), runs=runs_of(owner, known, tally))
 
         self._ledger.write(target, check, change)
 
@@ -124,12 +130,13 @@ class Exposition:
             return old
         self._drop_strangers(entries, views)
         shown = [entry for view in views for entry in _true_now(view, entries) if now < entry.expires]
-        cost, more = self._ledger.query_seconds(), self._also_spent()
+        costs, more = self._ledger.costs(), self._also_spent()
         blocks: list[Block] = [entry.samples for entry in shown]
         for view in views:
-            spent = cost.get(view.target.name, 0.0) + more.get(view.target.name, 0.0)
-            blocks.append(about_target(view.target, view.state, spent))
-        blocks += (entry.about for view in views for entry in _entries(view, entries))
+            name = view.target.name
+            blocks.append(about_target(view.target, view.state))
+            blocks.append(cost_of(view.target, costs.get(name, Cost()), more.get(name, 0.0)))
+        blocks += (block for view in views for entry in _entries(view, entries) for block in entry.about)
         valid_until = min((entry.expires for entry in shown), default=math.inf)
         joined = self._joined[form] = Joined(made_of, valid_until, join(blocks, form))
         return joined
@@ -156,6 +163,24 @@ def _true_now(view: TargetView, entries: Entries) -> Sequence[Entry]:
     """The entries whose samples may be shown: of a lost server only what the connect probe says."""
     lost = view.state.up is False and view.state.facts is None
     return [entry for entry in _entries(view, entries) if entry.is_probe or not lost]
+
+
+def _limited(entry: Entry, target: Target, check: Check) -> Entry:
+    """The entry with the limits that are in force now, rendered anew when they are others."""
+    overridden = target.overrides(check.name, _today())
+    limited_by = (target, check, overridden)
+    if entry.limits is not NOTHING and entry.limited_by == limited_by:
+        return entry
+    return replace(entry, limits=limits_of(target, check, overridden=overridden), limited_by=limited_by)
+
+
+def _says_the_same(before: Outcome | None, now: Outcome) -> bool:
+    return before is not None and _verdict(before) == _verdict(now)
+
+
+def _verdict(outcome: Outcome) -> tuple[object, ...]:
+    counts = Counter(finding.status for finding in outcome.findings) if outcome.answered else None
+    return outcome.status, outcome.reason, counts
 
 
 def _today() -> datetime.date:

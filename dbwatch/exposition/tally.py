@@ -1,4 +1,4 @@
-"""Owns what is counted about the runs of one check on one target since the daemon started. Knows no page."""
+"""Owns what is counted about the runs of the checks on a target since the daemon started. Knows no page."""
 
 from __future__ import annotations
 
@@ -9,27 +9,42 @@ from typing import Final
 
 from dbwatch.model import Outcome, Status
 
-BUCKETS_SECONDS: Final = (0.1, 1.0, 10.0)
+BUCKETS_SECONDS: Final = (0.01, 0.1, 1.0, 10.0)
+
+
+@dataclass(slots=True)
+class Cost:
+    """The time of some runs. `observed` counts the runs of each bucket alone, at last those beyond."""
+
+    observed: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_SECONDS) + 1))
+    run_seconds: float = 0.0
+    database_seconds: float = 0.0
+
+    def count(self, outcome: Outcome) -> None:
+        self.database_seconds += outcome.database_seconds
+        if outcome.status is not Status.SKIPPED:
+            self.observed[bisect.bisect_left(BUCKETS_SECONDS, outcome.duration_seconds)] += 1
+            self.run_seconds += outcome.duration_seconds
+
+    def add(self, other: Cost) -> None:
+        self.observed = [own + more for own, more in zip(self.observed, other.observed, strict=True)]
+        self.run_seconds += other.run_seconds
+        self.database_seconds += other.database_seconds
 
 
 @dataclass(slots=True)
 class Tally:
-    """Mutable, guarded by its owner's lock. `observed` counts the runs of each bucket alone, at last those beyond."""
+    """Mutable, guarded by its owner's lock. `cost` is the time of this check's runs alone."""
 
     runs: Counter[Status] = field(default_factory=Counter)
     missed: int = 0
     dropped: int = 0
-    observed: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_SECONDS) + 1))
-    run_seconds: float = 0.0
-    database_seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
     last_success_seconds: float | None = None
 
     def count(self, outcome: Outcome, dropped: int) -> None:
         self.runs[outcome.status] += 1
         self.dropped += dropped
-        self.database_seconds += outcome.database_seconds
+        self.cost.count(outcome)
         if outcome.answered:
             self.last_success_seconds = outcome.finished_at_seconds
-        if outcome.status is not Status.SKIPPED:
-            self.observed[bisect.bisect_left(BUCKETS_SECONDS, outcome.duration_seconds)] += 1
-            self.run_seconds += outcome.duration_seconds

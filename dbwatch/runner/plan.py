@@ -59,6 +59,8 @@ def unmet(check: Check, facts: Facts) -> Iterator[Skipped]:
         yield Skipped(Reason.PRIVILEGE, f"needs {requires.privilege}, {facts.user or 'this user'} does not have it")
     if requires.extension is not None and requires.extension not in facts.extensions:
         yield Skipped(Reason.EXTENSION, f"needs the extension {requires.extension}")
+    elif requires.extension is not None and not facts.extensions[requires.extension].loaded:
+        yield Skipped(Reason.EXTENSION, f"needs the library {requires.extension}, which the server has not loaded")
     if requires.setting is not None and not _setting_holds(requires.setting, facts):
         yield Skipped(Reason.SETTING, f"needs {requires.setting}")
     if check.sql and check.sql_for(facts.version) is None:

@@ -74,6 +74,7 @@ class Runner:
     ) -> Outcome:
         """The outcome of a run that gave no answer."""
         now = time.monotonic()
+        spent = now - started if started is not None else 0.0
         step = error.phase if isinstance(error, TargetError) else error.step
         remedy = None
         if facts is not None and isinstance(error, CheckError):
@@ -86,7 +87,9 @@ class Runner:
             reason=error.reason,
             remedy=remedy,
             step=step,
-            duration_seconds=now - started if started is not None else 0.0,
+            duration_seconds=spent,
+            # What was asked in vain was asked: a query that runs into its limit is the dearest of all.
+            database_seconds=spent if error.reason is Reason.TIMEOUT else 0.0,
             finished=now,
             finished_at_seconds=time.time(),
         )
@@ -113,7 +116,8 @@ class Runner:
             return Run(self.failed(check, bug, started=started))
         if not measurement.rows and measurement.failed:
             first = next(iter(measurement.failed.values()))
-            return Run(self.failed(check, first, started=started, facts=facts))
+            told = CheckError(first.reason, _unseen(measurement), step=first.step, remedy=first.remedy)
+            return Run(self.failed(check, told, started=started, facts=facts))
         memory = reading(check, rows, measurement.read_at, before)
         if check.sampled and before is None and not lifetime and outcome.status is Status.OK and rows:
             outcome = replace(outcome, status=Status.UNKNOWN, reason=Reason.NO_BASELINE, summary=_FIRST_READING)
@@ -141,10 +145,8 @@ class Runner:
         )
         status, summary, reason = verdict.status, verdict.summary, None
         if measurement.failed and status.severity < Status.UNKNOWN.severity:
-            name, error = next(iter(measurement.failed.items()))
-            status, reason = Status.UNKNOWN, error.reason
-            others = f" (and {len(measurement.failed) - 1} more)" if len(measurement.failed) > 1 else ""
-            summary = f"database {name} could not be looked at{others}: {error}"
+            status, reason = Status.UNKNOWN, next(iter(measurement.failed.values())).reason
+            summary = _unseen(measurement)
         if measurement.hidden:
             told = ", ".join(
                 f"{name} ({error.reason})" for name, error in list(measurement.hidden.items())[:_MOST_TOLD]
@@ -163,6 +165,12 @@ class Runner:
             # What is hidden for want of a right or of statistics stays so; a lock is gone at the next look.
             partial=bool(measurement.failed) or any(e.reason is Reason.LOCK for e in measurement.hidden.values()),
         )
+
+
+def _unseen(measurement: Measurement) -> str:
+    name, error = next(iter(measurement.failed.items()))
+    others = f" (and {len(measurement.failed) - 1} more)" if len(measurement.failed) > 1 else ""
+    return f"database {name} could not be looked at{others}: {error}"
 
 
 def _struck(error: CheckError, check: Check, session: Session) -> CheckError:

@@ -52,6 +52,12 @@ class Exporter(Lifetime):
         self._claim.release()
 
     @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError("the exporter was not started")
+        return self._process.pid
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._claim.number}/metrics"
 

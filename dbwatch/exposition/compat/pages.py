@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -115,7 +115,8 @@ class CompatPages:
             rendered = render_collected(target, collector, outcome, room)
             dropped += rendered.dropped
             expires = outcome.finished + 2 * target.intervals.get(check.name, check.every) + check.timeout
-        lately = Lately(collector.name, outcome, runs + 1, dropped)
+        # The rows are rendered, and take more memory than their bytes.
+        lately = Lately(collector.name, replace(outcome, rows=(), findings=()), runs + 1, dropped)
         made = _Collected(lately, rendered, expires, spent + outcome.database_seconds)
         with self._lock:
             self._collected.setdefault(target.name, {})[check.name] = made

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import datetime
 import gzip
+import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import generate_latest as write_text
+from prometheus_client.openmetrics.exposition import generate_latest as write_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
 
 import dbwatch.exposition.page as page_module
 from dbwatch.catalogue import Check
-from dbwatch.config import Target
+from dbwatch.config import Ignore, Target
 from dbwatch.exposition import Exposition, render_outcomes
-from dbwatch.exposition.block import Block, Format, join
+from dbwatch.exposition.block import Block, Format, counter, gauge, histogram, join
 from dbwatch.exposition.samples import MOST_SERIES_OF_CHECK, MOST_SERIES_OF_TARGET
 from dbwatch.model import Outcome, Reason, Status
 from dbwatch.store import Store, TargetState
@@ -97,7 +103,7 @@ def test_null_is_no_sample(world: World) -> None:
     world.add(target_of())
     world.put(answer(world.unused, index_row("a_idx", None), index_row("b_idx", 0.0)))
     assert [labels["index"] for labels, _ in world.series(SIZE)] == ["b_idx"]
-    assert world.value("dbwatch_series_dropped_total", check="unused_index") == 0.0
+    assert world.series("dbwatch_series_dropped_total") == []
 
 
 def test_a_family_of_many_targets_has_one_head(world: World) -> None:
@@ -169,7 +175,7 @@ def test_a_target_has_a_cap_of_its_own(world: World, tmp_path: Path) -> None:
     mine = [line for line in world.text().splitlines() if line.startswith("dbwatch_pg_many_") and "orders" in line]
     assert len(mine) == MOST_SERIES_OF_TARGET
     assert world.value("dbwatch_series_dropped_total", target="orders", check="many_10") == 1000.0
-    assert world.value("dbwatch_series_dropped_total", target="other", check="many_10") == 0.0
+    assert world.value("dbwatch_series_dropped_total", target="other", check="many_10") is None
 
 
 def test_samples_end_when_their_last_success_is_too_old(world: World) -> None:
@@ -214,7 +220,7 @@ def test_a_skipped_check_loses_its_samples_at_once(world: World) -> None:
     world.put(answer(world.unused, index_row("a_idx")), no_answer(world.unused, Status.SKIPPED, Reason.ROLE))
     assert world.series(SIZE) == []
     assert world.value("dbwatch_check_status", check="unused_index") == 4.0
-    assert world.value("dbwatch_check_duration_seconds_count", check="unused_index") == 1.0
+    assert world.value("dbwatch_check_duration_seconds_count", target="orders") == 1.0
 
 
 def test_a_lost_server_keeps_only_what_the_connect_probe_says(world: World) -> None:
@@ -258,12 +264,33 @@ def test_a_check_says_how_it_is_doing(world: World) -> None:
     assert world.value("dbwatch_check_runs_total", **about, result="critical") == 2.0
     assert world.value("dbwatch_check_runs_total", **about, result="unknown") == 1.0
     assert world.value("dbwatch_check_missed_total", **about) == 1.0
-    assert world.value("dbwatch_check_duration_seconds_bucket", **about, le="0.1") == 1.0
-    assert world.value("dbwatch_check_duration_seconds_bucket", **about, le="+Inf") == 3.0
-    assert world.value("dbwatch_check_duration_seconds_sum", **about) == 0.5
+    assert world.value("dbwatch_check_duration_seconds_bucket", target="orders", le="0.1") == 1.0
+    assert world.value("dbwatch_check_duration_seconds_bucket", target="orders", le="+Inf") == 3.0
+    assert world.value("dbwatch_check_duration_seconds_sum", target="orders") == 0.5
+    assert world.value("dbwatch_check_query_seconds_total", **about) == 0.25
     assert world.value("dbwatch_threshold", **about, level="critical") == 2.0**30
     assert world.value("dbwatch_threshold", **about, level="warning") == 100 * 2.0**20
     assert world.value("dbwatch_target_query_seconds_total", target="orders") == 0.25
+
+
+def test_the_verdict_and_the_limits_on_the_page_are_those_of_now(world: World) -> None:
+    """They are rendered when they change: one that stayed behind would contradict the samples beside it."""
+    about = {"target": "orders", "check": "unused_index"}
+    ignored = Ignore("unused_index", "*", "known", until=datetime.datetime.now(tz=datetime.UTC).date())
+    world.add(replace(target_of(), ignore=(ignored,)))
+    for findings in (2, 1, 0, 3):
+        world.put(answer(world.unused, *(index_row(f"i{n}", status=Status.WARNING) for n in range(findings))))
+        assert world.value("dbwatch_check_status", **about) == float(findings > 0)
+        assert (world.value("dbwatch_check_findings", **about, status="warning") or 0) == findings
+        assert world.value("dbwatch_check_overridden", **about) == 1.0
+    world.put(no_answer(world.unused, reason=Reason.TIMEOUT))
+    assert world.series("dbwatch_check_findings") == []
+    world.put(no_answer(world.unused, reason=Reason.LOCK))
+    assert [labels["reason"] for labels, _ in world.series("dbwatch_check_reason")] == ["lock"]
+    yesterday = datetime.datetime.now(tz=datetime.UTC).date() - datetime.timedelta(days=1)
+    world.add(replace(target_of(), ignore=(replace(ignored, until=yesterday),)))
+    world.put(no_answer(world.unused, reason=Reason.LOCK))
+    assert world.series("dbwatch_check_overridden") == []
 
 
 def test_a_run_missed_before_the_first_one_ended_is_counted(world: World) -> None:
@@ -363,6 +390,39 @@ def test_a_large_page_is_joined_once_and_sent_often(
     world.put(answer(checks[0], *rows, target="a"))
     world.text()
     assert joins == [Format.TEXT, Format.TEXT]
+
+
+def test_both_formats_write_the_samples_of_our_kinds_of_family_alike() -> None:
+    """They are rendered once for both pages."""
+    values = (0.0, -1.5, 7.0, 1e-9, 1e300, 123_456_789_012.0, math.inf)
+    names = ("plain", 'q"\\\n🐘', "")
+    families: list[Metric] = []
+    for made in (gauge("a_seconds", "Help.", ("z", "a")), counter("b_bytes_total", "Help.", ("z", "a"))):
+        for name in names:
+            for number, value in enumerate(values):
+                made.add_metric((name, str(number)), value)
+        families.append(made)
+    spread = histogram("c_seconds", "Help.", ("z", "a"))
+    for name in names:
+        spread.add_metric((name, "1"), [("0.1", 1), ("+Inf", 3)], 0.5)
+    families.append(spread)
+    for family in families:
+        written = [
+            [line for line in page.splitlines() if not line.startswith(b"#")]
+            for page in (write_text(_registry(family)), write_openmetrics(_registry(family)))  # type: ignore[no-untyped-call]  # the library types only the other
+        ]
+        assert written[0] == written[1]
+        assert len(written[0]) >= len(names)
+
+
+def _registry(family: Metric) -> CollectorRegistry:
+    class One(Collector):
+        def collect(self) -> Iterable[Metric]:
+            return (family,)
+
+    registry = CollectorRegistry()
+    registry.register(One())
+    return registry
 
 
 def test_scrapes_and_runs_at_the_same_time_give_whole_pages(world: World) -> None:

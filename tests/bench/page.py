@@ -1,0 +1,151 @@
+"""Owns docs/performance.md: `python -m tests.bench.page` writes it from what the bench noted in build/bench."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.bench.notes import read
+
+PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+_INTRO = """\
+# What the monitor costs
+
+Written by `make bench` (`tests/bench`) from one run on one machine: {machine}. Every table compares programs that ran
+side by side on the same servers, turn by turn, so what else the machine did hit both; trust the ratios more than the
+numbers. The exporters are those of Debian's newest suite, at their defaults, and with every collector turned on that
+our compatibility page supplies ("full").
+"""
+_SCRAPE = """
+A scrape is what Prometheus does: gzip, a connection that is kept while the server keeps it, everything changed since
+the one before. Its processor time is that of the answering process during the scrape. dbwatch reads nothing then: its
+checks run on their own schedule, and their processor time is in "Light" below. The compatibility page holds the {limit}
+largest tables, the exporter every table: with more tables than that the exporter shows more, and its page is larger.
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    exporters, light, fleet = read("exporters"), read("light"), read("fleet")
+    parts = [_INTRO.format(machine=_machine())]
+    parts += [_contest(name, noted) for name, noted in exporters.items()]
+    parts.append(_light(light))
+    parts += [_fleet(name, noted) for name, noted in fleet.items()]
+    PAGE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
+
+
+def _contest(name: str, noted: Mapping[str, Any]) -> str:
+    kind, _, size = name.partition(" ")
+    what = f"PostgreSQL with {int(size):,} tables" if kind == "postgres" else f"Redis with {int(size):,} keys"
+    pages = noted["pages"]
+    base = pages[1] if kind == "postgres" else pages[0]
+    rows = [
+        (
+            page["name"],
+            f"{page['series']:,}",
+            f"{page['wire_bytes'] / 1024:,.0f} KiB",
+            _ms(page["paced_p50_seconds"]),
+            _ms(page["paced_p99_seconds"]),
+            _ratio(base["paced_p50_seconds"], page["paced_p50_seconds"]),
+            _ms(page["cpu_seconds"]),
+            _ratio(base["cpu_seconds"], page["cpu_seconds"]),
+            f"{page['resident_bytes'] / 2**20:.0f} MiB",
+        )
+        for page in pages
+    ]
+    head = ("page", "series", "gzip", "p50", "p99", "faster", "CPU a scrape", "less", "resident")
+    text = f"## {what}\n{_SCRAPE.format(limit=200) if kind == 'postgres' else ''}\n{_table(head, rows)}"
+    return text + (_server(noted["server"]) if "server" in noted else "")
+
+
+def _server(cost: Mapping[str, Any]) -> str:
+    hour = "seconds_an_hour"
+    theirs = cost[f"full_{hour}"]
+    rows = [
+        (f"postgres_exporter{more}", *_cost_cells(cost, key), _ratio(theirs, cost[f"{key}_{hour}"]))
+        for key, more in (("plain", ""), ("full", ", all we supply"))
+    ]
+    rows.append(("dbwatch, default profile", *_cost_cells(cost, "ours"), _ratio(theirs, cost[f"ours_{hour}"])))
+    head = ("who asks", "database time an hour", "statements an hour", "slowest statement", "temp blocks", "less")
+    return (
+        "\nWhat it costs the server, by `pg_stat_statements` (planning and executing): the exporter scraped every 15 s,"
+        f"\ndbwatch at its default intervals ({cost['checks_seconds_an_hour']:.1f} s of it by the checks, "
+        f"{cost['collectors_seconds_an_hour']:.1f} s by the\ncompatibility collectors, which `compat: false` "
+        f"turns off).\n\n{_table(head, rows)}"
+    )
+
+
+def _cost_cells(cost: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return (
+        f"{cost[f'{key}_seconds_an_hour']:,.1f} s",
+        f"{cost[f'{key}_statements_an_hour']:,.0f}",
+        _ms(cost[f"{key}_slowest_seconds"]),
+        f"{cost[f'{key}_temp_blocks']}",
+    )
+
+
+def _light(noted: Mapping[str, Mapping[str, Any]]) -> str:
+    rows: list[tuple[str, ...]] = []
+    if daemon := noted.get("daemon"):
+        rows += [
+            ("resident memory, one PostgreSQL and one Redis", f"{daemon['resident_bytes'] / 2**20:.0f} MiB"),
+            ("processor, both watched at default intervals and scraped", f"{daemon['cpu_share']:.2%} of a core"),
+            ("series of the idle PostgreSQL", f"{daemon['series_postgres']:,}"),
+            ("series of the idle Redis", f"{daemon['series_redis']:,}"),
+            ("memory of our session in the server", f"{daemon['backend_bytes'] / 2**20:.0f} MiB, most of it shared"),
+        ]
+    if start := noted.get("start"):
+        rows += [
+            ("`dbwatch --help`", _ms(start["help"])),
+            ("`dbwatch check --sample 0` of a small PostgreSQL", _ms(start["check"])),
+            ("a bare interpreter, for comparison", _ms(start["bare_interpreter"])),
+        ]
+    if pgbench := noted.get("pgbench"):
+        rows.append(("pgbench with the daemon, of pgbench without (median of pairs)", f"{pgbench['ratio_median']:.1%}"))
+    return f"## Light\n\n{_table(('what', 'measured'), rows)}" if rows else ""
+
+
+def _fleet(name: str, noted: Mapping[str, Any]) -> str:
+    frozen = noted["frozen"]
+    rows = [
+        (
+            what,
+            f"{seen['runs_a_second']:.0f}",
+            _ms(seen["late_p50_seconds"]),
+            _ms(seen["late_p99_seconds"]),
+            f"{seen['missed']:.0f}",
+            f"{seen['cpu_share']:.0%}",
+        )
+        for what, seen in (("all well", noted), ("the others while a quarter is frozen", frozen))
+    ]
+    return (
+        f"## {name} in one daemon on one core\n\n"
+        f"Each target costs {noted['bytes_a_target'] / 2**20:.2f} MiB. A page of {noted['page_series']:,} series is "
+        f"{noted['page_bytes'] / 2**20:.1f} MiB. The first pass took {noted['first_pass_seconds']:.0f} s.\n\n"
+        + _table(("", "runs a second", "late, p50", "late, p99", "missed", "processor"), rows)
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.1f} ms" if seconds < 1 else f"{seconds:,.1f} s"
+
+
+def _ratio(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:,.1f} ×" if ours else "–"
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""How light it is: memory with one target of each kind, start-up, a one-shot run, and what pgbench feels of it.
+
+Writes build/bench/light.json.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bench.meter import Scraper, cpu_seconds, memory_bytes, quantile
+from tests.bench.notes import write
+from tests.harness.binaries import MissingError
+from tests.harness.daemon import Daemon
+from tests.harness.postgres import Postgres
+from tests.harness.redis import RedisServer
+
+WATCH_SECONDS = 120.0
+MOST_BYTES = 80 * 1024 * 1024
+PAIRS, PAIR_SECONDS = 8, 12
+
+
+@pytest.fixture(scope="module")
+def pg() -> Iterator[Postgres]:
+    with Postgres(18) as server:
+        server.create_monitor_role("dbwatch", grants=("pg_monitor",))
+        server.sql("create extension pg_stat_statements")
+        yield server
+
+
+@pytest.mark.timeout(400)
+def test_memory_and_idle_processor_time(pg: Postgres) -> None:
+    with RedisServer("redis-7.0") as redis, Daemon([pg.url("dbwatch"), redis.url()]) as daemon:
+        daemon.wait_ready()
+        pages = [Scraper(f"{daemon.url}{path}") for path in ("/metrics", "/compat/postgres_exporter")]
+        time.sleep(15)
+        before, until = cpu_seconds(daemon.pid), time.monotonic() + WATCH_SECONDS
+        while time.monotonic() < until:
+            time.sleep(15)
+            for page in pages:
+                page.scrape()
+        share = (cpu_seconds(daemon.pid) - before) / WATCH_SECONDS
+        resident = memory_bytes(daemon.pid)
+        lines = [line for line in daemon.metrics().splitlines() if not line.startswith("#")]
+        (plans,) = pg.sql("select max(pid) from pg_stat_activity where application_name = 'dbwatch'")[0]
+        write(
+            "light",
+            "daemon",
+            {
+                "resident_bytes": resident,
+                "cpu_share": share,
+                "series_postgres": sum('target="postgres"' in line for line in lines),
+                "series_redis": sum('target="redis"' in line for line in lines),
+                "backend_bytes": memory_bytes(plans),
+            },
+        )
+    assert resident <= MOST_BYTES
+    assert share < 0.01
+
+
+def test_start_up(pg: Postgres) -> None:
+    url = pg.url("dbwatch")
+    taken = {
+        "help": _taken("--help"),
+        "check": _taken("check", url, "--sample", "0"),
+        "bare_interpreter": _taken(None),
+    }
+    write("light", "start", taken)
+    assert taken["help"] < 0.25
+    assert taken["check"] < 1.0
+
+
+def _taken(*args: str | None) -> float:
+    argv = [sys.executable, "-m", "dbwatch", *(arg for arg in args if arg)] if args[0] else [sys.executable, "-c", ""]
+    times = []
+    for _ in range(7):
+        started = time.monotonic()
+        subprocess.run(argv, capture_output=True, check=False, timeout=60)
+        times.append(time.monotonic() - started)
+    return quantile(times, 0.5)
+
+
+@pytest.mark.timeout(900)
+def test_what_pgbench_feels(pg: Postgres) -> None:
+    """Pairs of runs with and without the daemon, their order changing, so that a drift of the machine hits both."""
+    pgbench = shutil.which("pgbench", path="/usr/bin:/usr/lib/postgresql/15/bin")
+    if pgbench is None:
+        raise MissingError("postgres", "no pgbench; Debian's postgresql-contrib has it")
+    where = ["-h", "127.0.0.1", "-p", str(pg.port), "-U", "postgres", "postgres"]
+    subprocess.run([pgbench, "-i", "-q", "-s", "10", *where], check=True, capture_output=True, timeout=120)
+    ratios = []
+    for pair in range(PAIRS):
+        rates: dict[bool, float] = {}
+        for watched in (True, False) if pair % 2 else (False, True):
+            if watched:
+                with Daemon([pg.url("dbwatch")]) as daemon:
+                    daemon.wait_ready()
+                    rates[watched] = _transactions_a_second(pgbench, where)
+            else:
+                rates[watched] = _transactions_a_second(pgbench, where)
+        ratios.append(rates[True] / rates[False])
+    write("light", "pgbench", {"ratio_median": quantile(ratios, 0.5), "ratios": ratios, "seconds": PAIR_SECONDS})
+    assert quantile(ratios, 0.5) > 0.99
+
+
+def _transactions_a_second(pgbench: str, where: list[str]) -> float:
+    argv = [pgbench, "-n", "-S", "-c", "2", "-j", "1", "-T", str(PAIR_SECONDS), *where]
+    text = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120).stdout
+    return next(float(line.split()[2]) for line in text.splitlines() if line.startswith("tps"))
