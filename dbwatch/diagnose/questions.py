@@ -19,6 +19,8 @@ _STATEMENT: Final = re.compile(r"(select|with|show|table|values|explain|begin)\b
 _ASKED: Final = re.compile(r"(select|with|show)\b", re.IGNORECASE)
 _SHOW: Final = re.compile(r"show\s+([\w.]+)\s*;?$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"<[a-z_ ]+>|…|\b(HOST|PORT|FILE|FOLDER|DIR|DBNAME|NAME)\b")
+_SAMPLE: Final = re.compile(r"\b12345(?:67890)?\b|= '(?:app|schema|shop|table)'")
+"""What stands in a runbook for a number or a name of the reader's: asked as it is, it would find nothing."""
 _GREP: Final = re.compile(r"grep (?:-[iE]+ )?(?:'(?P<quoted>[^']+)'|(?P<plain>[\w-]+))")
 _REDIS: Final = re.compile(r"redis-cli(?: -p \d+)?\s+((?:[A-Za-z][\w-]*|\d+)(?:\s+(?:[A-Za-z][\w-]*|\d+))*)")
 
@@ -77,7 +79,8 @@ def _statement(text: str) -> Question:
     if show := _SHOW.match(bare):
         return Question(text, f"select current_setting('{show[1]}') as \"{show[1]}\"")
     several = ";" in bare.removesuffix(";")
-    asked = _ASKED.match(bare) and not several and not _PLACEHOLDER.search(bare)
+    of_a_person = _PLACEHOLDER.search(bare) or _SAMPLE.search(bare)
+    asked = _ASKED.match(bare) and not several and not of_a_person
     return Question(text, bare.removesuffix(";").rstrip() if asked else None)
 
 

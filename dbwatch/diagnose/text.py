@@ -22,16 +22,16 @@ def replies_text(replies: Iterable[Reply]) -> Iterator[str]:
         if reply.answer is not None:
             yield from _table(reply.answer)
         elif reply.error is not None:
-            yield f"{_INDENT}no answer: {reply.error}"
+            yield f"{_INDENT}no answer: {_shown(reply.error)}"
         else:
-            yield f"{_INDENT}(for you to run: it needs a shell, or a name of yours)"
+            yield f"{_INDENT}(for you to run: it needs a shell, or a name or number of yours)"
 
 
 def _table(answer: Answer) -> Iterator[str]:
     if not answer.rows:
         yield f"{_INDENT}no rows"
         return
-    rows = [answer.columns, *([_shown(value) for value in row] for row in answer.rows)]
+    rows = [[_shown(value) for value in row] for row in (answer.columns, *answer.rows)]
     widths = [min(_WIDEST, max(cell_len(row[place]) for row in rows)) for place in range(len(answer.columns))]
     for number, row in enumerate(rows):
         cells = (_cut(cell, width) for cell, width in zip(row, widths, strict=True))

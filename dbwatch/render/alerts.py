@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import indent
 from typing import Final
 
 from dbwatch.catalogue import Catalogue, Check
@@ -21,6 +22,8 @@ TARGET_VARIABLES: Final = "var-job={{ $labels.job | urlquery }}&var-target={{ $l
 
 KEEP_FIRING_SECONDS: Final = {Status.CRITICAL: 300.0, Status.WARNING: 900.0}
 """A missed scrape or a restart of the daemon must not resolve an alert and send it anew."""
+
+_LONG_WAIT_SECONDS: Final = 6 * 3600.0
 
 
 def alert_files(catalogue: Catalogue, runbook_base: str, targets: Sequence[Target] = ()) -> Iterator[tuple[str, str]]:
@@ -46,12 +49,12 @@ def check_rules(
         expression = alert_expression(check, status, shared=shared, variant=variant)
         yield Rule(
             alert=alert_name(check),
-            expr=expression.promql,
+            expr=_without_gaps(expression.promql, for_seconds(check, status)),
             for_seconds=for_seconds(check, status),
             keep_firing_for_seconds=check.alert.keep_firing_for or KEEP_FIRING_SECONDS[status],
             labels=_labels(check, status),
             annotations={
-                "summary": sentence(check.summary),
+                "summary": _literal(sentence(check.summary)),
                 "description": description(check, status, expression),
                 "runbook_url": f"{runbook_base}/{check.engine}/{check.name}.md",
                 "dashboard_url": panel_path(check, TARGET_VARIABLES),
@@ -62,7 +65,7 @@ def check_rules(
 
 def description(check: Check, status: Status, expression: AlertExpression) -> str:
     """Where, how much, against which limit, and why it matters, in Prometheus' template language."""
-    limit = f"{status} when {level_in_words(check.levels[status])}"
+    limit = _literal(f"{status} when {level_in_words(check.levels[status])}")
     labels = "".join(f"{{{{ with $labels.{name} }}}}, {name} {{{{ . }}}}{{{{ end }}}}" for name in check.labels)
     where = "{{ $labels.target }}" + labels
     found = "{{ $value }} found"
@@ -74,13 +77,25 @@ def description(check: Check, status: Status, expression: AlertExpression) -> st
     else:
         value = f"{expression.subject} is {expression.unit.template} ({limit})"
         said = f"{{{{ if $labels.check }}}}{found} by the limits of this target{{{{ else }}}}{value}{{{{ end }}}}"
-    return f"{where}: {said}. {one_line(check.why)}"
+    return f"{where}: {said}. {_literal(one_line(check.why))}"
 
 
 def for_seconds(check: Check, status: Status) -> float:
     """How long the level must hold before the alert fires."""
     own = check.alert.for_critical if status is Status.CRITICAL else None
     return own if own is not None else check.for_seconds
+
+
+def _literal(text: str) -> str:
+    """Words of a check file, which may hold what Prometheus would take for a template."""
+    return text.replace("{{", '{{ "{{" }}')
+
+
+def _without_gaps(promql: str, for_seconds: float) -> str:
+    """A gap of a few scrapes starts the waiting anew, and a day without one is rare: a long wait overlooks them."""
+    if for_seconds < _LONG_WAIT_SECONDS:
+        return promql
+    return f"last_over_time((\n{indent(promql, '  ')}\n)[10m:1m])"
 
 
 def _labels(check: Check, status: Status) -> dict[str, str]:

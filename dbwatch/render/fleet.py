@@ -9,9 +9,10 @@ from dbwatch.catalogue import Catalogue
 from dbwatch.render.boards import FLEET, Board, board_uid
 from dbwatch.render.grafana import Color, Dashboard, Kind, Link, Panel, Query, Row, Step, TableColumn
 from dbwatch.render.openings import FLEET_CELLS, exhaustion, table_over_targets
-from dbwatch.render.panels import MATCHERS, UP_SAID
+from dbwatch.render.panels import MATCHERS, OR_OF_NONE, UP_SAID
 from dbwatch.render.tiles import findings_graph, marks, trouble_table, variables, verdict_tiles
 
+_FIRING: Final = f'ALERTS{{alertstate="firing",component=~".+",{OR_OF_NONE}}}'
 _OPEN: Final = Link(
     "Open its dashboard",
     "/d/dbwatch-${__data.fields.engine}?${job:queryparam}&var-target=${__value.raw}&${__url_time_range}",
@@ -68,20 +69,22 @@ def _targets() -> Panel:
 
 
 def _alerts() -> Panel:
+    names = ("severity", "alertname", "target", "check", "component")
+    query = f"count by ({', '.join(('job', *names))}) ({_FIRING})"
     return Panel(
         Kind.TABLE,
         "Firing alerts",
-        "The alerts of dbwatch that fire now, where this Prometheus evaluates its rules.",
-        (Query(f'ALERTS{{alertstate="firing",component=~".+",{MATCHERS}}}', instant=True),),
+        "The alerts of dbwatch that fire now, and about how many rows each, where this Prometheus evaluates its rules.",
+        (Query(query, instant=True),),
         width=12,
-        columns=tuple(TableColumn(name, name) for name in ("severity", "alertname", "target", "component")),
-        hidden=("alertstate", "check", "instance", "job", "kind", "status", "Value"),
+        columns=(*(TableColumn(name, name) for name in names), TableColumn("Value", "rows")),
+        hidden=("job",),
         sort_by="severity",
+        ascending=True,
     )
 
 
 def _history() -> Panel:
-    fired = f'ALERTS{{alertstate="firing",component=~".+",{MATCHERS}}}'
     return Panel(
         Kind.BARGAUGE,
         "Fired in the last seven days",
@@ -89,7 +92,7 @@ def _history() -> Panel:
         "that does not fit.",
         (
             Query(
-                f"topk(10, count by (alertname) (count_over_time({fired}[7d])))",
+                f"topk(10, count by (alertname) (count_over_time({_FIRING}[7d])))",
                 "{{alertname}}",
                 instant=True,
             ),

@@ -80,7 +80,7 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel; `columns`, `hidden` and `sort_by` are a table's, `shows_names` is a stat's.
+    """One panel; `columns`, `hidden`, `sort_by` and `ascending` are a table's, `shows_names` is a stat's.
 
     `number` is its id where something outside the page links to it; the others are counted.
     """
@@ -97,6 +97,7 @@ class Panel:
     columns: tuple[TableColumn, ...] = ()
     hidden: tuple[str, ...] = ()
     sort_by: str = ""
+    ascending: bool = False
     shows_names: bool = False
     links: tuple[Link, ...] = ()
     number: int | None = None

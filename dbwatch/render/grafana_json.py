@@ -35,7 +35,7 @@ def dashboard_file(dashboard: Dashboard) -> str:
     document: Json = {
         "annotations": {"list": [_annotation(annotation) for annotation in dashboard.annotations]},
         "description": dashboard.description,
-        "editable": True,
+        "editable": False,
         "fiscalYearStartMonth": 0,
         "graphTooltip": 1,
         "id": None,
@@ -147,12 +147,12 @@ def _options(panel: Panel) -> Json:
                 "justifyMode": "auto",
                 "orientation": "auto",
                 "reduceOptions": reduce,
-                "textMode": "value_and_name" if panel.shows_names else "value",
+                "textMode": "value_and_name" if panel.shows_names else "auto",
             }
         case Kind.BARGAUGE:
             return {"displayMode": "basic", "orientation": "horizontal", "reduceOptions": reduce}
         case Kind.TABLE:
-            order: Json = [{"displayName": panel.sort_by, "desc": True}] if panel.sort_by else []
+            order: Json = [{"displayName": panel.sort_by, "desc": not panel.ascending}] if panel.sort_by else []
             return {"cellHeight": "sm", "footer": {"show": False}, "showHeader": True, "sortBy": order}
         case Kind.TIMESERIES:
             return {
@@ -196,14 +196,19 @@ def _query(query: Query, panel: Panel, position: int) -> Json:
 
 
 def _table_steps(panel: Panel) -> Json:
-    """One line for all series with the same labels, the columns in order and under their titles."""
+    """One line for all series with the same labels, the columns in order and under their titles.
+
+    Merging joins rows that agree in everything they have, so what differs by query goes before: the metric's name, and
+    the time, which an older Grafana aligns to each query's own step.
+    """
     shown = {column.source: column.title for column in panel.columns}
     return [
+        {"id": "filterFieldsByName", "options": {"exclude": {"names": ["Time", "__name__"]}}},
         {"id": "merge", "options": {}},
         {
             "id": "organize",
             "options": {
-                "excludeByName": dict.fromkeys(("Time", "__name__", *panel.hidden), True),
+                "excludeByName": dict.fromkeys(panel.hidden, True),
                 "indexByName": {source: place for place, source in enumerate(shown)},
                 "renameByName": shown,
             },

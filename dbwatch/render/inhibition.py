@@ -30,6 +30,12 @@ def inhibition_file(unreachable: Iterable[str], explaining: Iterable[str], label
             ["job", "instance"],
         ),
         *_rule(
+            "Nor does a job that has no daemon any more.",
+            ['alertname="DbwatchMissing"'],
+            ['component=~".+", alertname!="DbwatchMissing"'],
+            ["job"],
+        ),
+        *_rule(
             "A target that is down has no other news but why; what it had is old.",
             [f'alertname=~"{down}"', 'severity="critical"'],
             [f'component=~".+", alertname!~"{spared}"'],
@@ -40,6 +46,12 @@ def inhibition_file(unreachable: Iterable[str], explaining: Iterable[str], label
             ['severity="critical"', 'component=~".+"'],
             ['severity="warning"'],
             ["alertname", "job", "instance", "target", *labels],
+        ),
+        *_rule(
+            "So it does where it is the verdict on a whole check, which names no row.",
+            ['severity="critical"', 'component=~".+"', 'check=~".+"'],
+            ['severity="warning"', 'check=""'],
+            ["alertname", "job", "instance", "target"],
         ),
     ]
     return _HEADER + "inhibit_rules:\n" + "\n".join(lines) + "\n"

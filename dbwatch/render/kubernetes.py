@@ -1,6 +1,6 @@
 """Owns the same rules and dashboards as Kubernetes objects: PrometheusRule and ConfigMap. Refuses to make either.
 
-The text of a rule file is a PrometheusRule's `spec`; Grafana's sidecar loads every ConfigMap with its label.
+The groups of a rule file are a PrometheusRule's `spec`; Grafana's sidecar loads every ConfigMap with its label.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from textwrap import indent
 from typing import Final
 
 FOLDER: Final = "deploy/kubernetes"
+
+_LARGEST_OBJECT: Final = 120_000
+"""kubectl keeps a copy of what it applied in an annotation, and all annotations together may have 256 KiB."""
 
 _RULES_HEADER: Final = """\
 # The alert rules, for the Prometheus operator.
@@ -29,7 +32,8 @@ metadata:
   name: {name}
   labels: {{app.kubernetes.io/name: dbwatch}}
 spec:
-{spec}"""
+  groups:
+{groups}"""
 _DASHBOARD: Final = """\
 ---
 apiVersion: v1
@@ -45,9 +49,10 @@ data:
 def kubernetes_files(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Path and text of the objects made of the rendered `alerts/` and `dashboards/`."""
     rules = "".join(
-        _RULE.format(name=f"dbwatch-{_stem(path).removesuffix('.rules')}", spec=indent(_body(text), "  "))
+        _RULE.format(name=name, groups=groups)
         for path, text in sorted(files.items())
         if path.endswith(".rules.yaml")
+        for name, groups in _parts(f"dbwatch-{_stem(path).removesuffix('.rules')}", text)
     )
     dashboards = "".join(
         _DASHBOARD.format(
@@ -56,11 +61,27 @@ def kubernetes_files(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         for path, text in sorted(files.items())
         if path.startswith("dashboards/") and path.endswith(".json")
     )
-    yield (
-        f"{FOLDER}/prometheus-rules.yaml",
-        _RULES_HEADER + rules,
-    )
+    yield f"{FOLDER}/prometheus-rules.yaml", _RULES_HEADER + rules
     yield f"{FOLDER}/dashboards.yaml", _DASHBOARDS_HEADER + dashboards
+
+
+def _parts(name: str, text: str) -> Iterator[tuple[str, str]]:
+    """Name and groups of each object that a rule file becomes: one grows until the next group would be too much."""
+    number, held = 1, ""
+    for group in _groups(text):
+        if held and len(held) + len(group) > _LARGEST_OBJECT:
+            yield name if number == 1 else f"{name}-{number}", held
+            number, held = number + 1, ""
+        held += group
+    yield name if number == 1 else f"{name}-{number}", held
+
+
+def _groups(text: str) -> Iterator[str]:
+    """The groups of a rule file as they stand in its `groups:`, indented for a `spec:`."""
+    lines = indent(text.partition("groups:\n")[2], "  ").splitlines(keepends=True)
+    starts = [place for place, line in enumerate(lines) if line.startswith("    - name: ")]
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        yield "".join(lines[start:end])
 
 
 def _dense(text: str) -> str:
@@ -70,10 +91,3 @@ def _dense(text: str) -> str:
 
 def _stem(path: str) -> str:
     return PurePosixPath(path).stem
-
-
-def _body(text: str) -> str:
-    """Without the comments at the top."""
-    lines = text.splitlines(keepends=True)
-    first = next(place for place, line in enumerate(lines) if not line.startswith("#"))
-    return "".join(lines[first:])

@@ -18,6 +18,9 @@ from dbwatch.render.units import Unit, per_second, unit_of_column
 from dbwatch.render.words import level_in_words, one_line, sentence
 
 MATCHERS: Final = 'job=~"$job",target=~"$target"'
+OR_OF_NONE: Final = 'job=~"$job",target=~"$target|"'
+"""For alerts: those about the daemon itself are about no target."""
+
 CHOSEN: Final = "${job:queryparam}&${target:queryparam}&${__url_time_range}"
 """What a link carries on: the job, the targets and the time that are looked at."""
 

@@ -11,7 +11,7 @@ from typing import Final
 from dbwatch.catalogue import Catalogue
 from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.model import Status
-from dbwatch.render.alerts import KEEP_FIRING_SECONDS, TARGET_VARIABLES
+from dbwatch.render.alerts import KEEP_FIRING_SECONDS
 from dbwatch.render.boards import SELF, board_uid
 from dbwatch.render.expression import SAME_TARGET
 from dbwatch.render.names import has_alert
@@ -19,6 +19,15 @@ from dbwatch.render.rules import Rule, rule_file, split
 
 PAGE: Final = "docs/checks/dbwatch.md"
 
+_VARIABLES: Final = (
+    "var-job={{ $labels.job | urlquery }}{{ with $labels.target }}&var-target={{ . | urlquery }}{{ end }}"
+)
+"""An empty `var-target` would choose no target at all, and leave the dashboard empty."""
+_SEEN: Final = "count_over_time(dbwatch_build_info[1d])"
+_TOLD: Final = 'ALERTS{alertname="DbwatchDown",alertstate="firing"}'
+_HAD: Final = "max by (job, instance, target) (last_over_time(dbwatch_target_up[3h]))"
+_MISSED: Final = "sum by (job, instance, target) (increase(dbwatch_check_missed_total[30m]))"
+_RUN: Final = "sum by (job, instance, target) (increase(dbwatch_check_runs_total[30m]))"
 _UP: Final = f"and {SAME_TARGET} dbwatch_target_up == 1"
 _OF: Final = "{{ $labels.target }}: {{ $labels.check }}"
 
@@ -61,7 +70,7 @@ def _rule(alert: SelfAlert, runbook_base: str) -> Rule:
             "summary": alert.summary,
             "description": alert.description,
             "runbook_url": f"{runbook_base}/dbwatch.md#{alert.name.lower()}",
-            "dashboard_url": f"/d/{board_uid(SELF)}?{TARGET_VARIABLES}",
+            "dashboard_url": f"/d/{board_uid(SELF)}?{_VARIABLES}",
             "command": f"dbwatch explain {alert.name}",
         },
     )
@@ -73,31 +82,35 @@ def _daemon() -> tuple[SelfAlert, ...]:
             "DbwatchDown",
             Status.CRITICAL,
             # Whatever its job is called: an instance that was a dbwatch within the last day. Without the day's
-            # memory a dead daemon takes every one of its alerts with it.
+            # memory a dead daemon takes every one of its alerts with it; the alert remembers longer than that, so that
+            # it does not say "resolved" on the second day of an outage.
             # The average, so that one answer among failures does not hide them.
-            "avg_over_time(up[5m]) < 0.5\nand on (job, instance) count_over_time(dbwatch_build_info[1d]) > 0",
+            f"avg_over_time(up[5m]) < 0.5\nand on (job, instance) (\n  {_SEEN} > 0\n  or {_TOLD}\n)",
             120,
             "Prometheus cannot scrape dbwatch.",
             "{{ $labels.job }} at {{ $labels.instance }} does not answer: nothing of its targets is known.",
             "A daemon that was scraped within the last day no longer answers. All its other alerts are blind.",
             "Is the process there (`systemctl status dbwatch`, `kubectl get pods`)? Did it run out of memory? Do the "
-            "port, TLS and basic auth of the scrape still fit its web configuration? A daemon that was removed on "
-            "purpose is forgotten after a day. An alert cannot tell that Prometheus itself is gone: use a dead man's "
-            "switch for that.",
+            "port, TLS and basic auth of the scrape still fit its web configuration? One that was removed on purpose "
+            "is silent as soon as Prometheus no longer scrapes its address. An alert cannot tell that Prometheus "
+            "itself is gone: use a dead man's switch for that.",
             "symptom",
         ),
         SelfAlert(
             "DbwatchMissing",
             Status.CRITICAL,
-            # Where nothing is left to scrape, `up` is absent and not 0.
-            "count by (job) (count_over_time(dbwatch_build_info[1d])) > 0\nunless on (job) up",
+            # Where nothing is left to scrape, `up` is absent and not 0. A pod that takes the place of another has an
+            # address of its own: when it never starts, its `up` is 0 and nobody remembers it as a dbwatch.
+            f"count by (job) ({_SEEN}) > 0\nunless on (job) (up and on (job, instance) {_SEEN} > 0)",
             600,
             "Prometheus has no dbwatch to scrape any more.",
-            "{{ $labels.job }} had a dbwatch within the last day, and now Prometheus knows no address of it.",
-            "The scrape job finds no target: the service discovery lost it, or nothing runs there. DbwatchDown cannot "
-            "say so, since there is nothing that fails. Every alert about its targets is blind.",
+            "{{ $labels.job }} had a dbwatch within the last day, and now no address of the job leads to one.",
+            "The scrape job finds no target: the service discovery lost it, nothing runs there, or what took its place "
+            "under a new address has never answered. DbwatchDown cannot say so, since no daemon that it knows fails. "
+            "Every alert about its targets is blind.",
             "Look at the targets page of Prometheus, then at the discovery: labels of the pod, the service, the file. "
-            "Was it scaled to none? A job that was removed on purpose is forgotten after a day.",
+            "Was it scaled to none? Does the new pod crash at its start (`kubectl logs`, `dbwatch validate`)? A job "
+            "that was removed on purpose is forgotten after a day.",
             "symptom",
         ),
         SelfAlert(
@@ -147,14 +160,16 @@ def _targets(catalogue: Catalogue) -> tuple[SelfAlert, ...]:
         SelfAlert(
             "DbwatchTargetMissing",
             Status.WARNING,
-            "max by (job, instance, target) (last_over_time(dbwatch_target_up[3h]))\n"
-            f"unless {SAME_TARGET} dbwatch_target_up\nand on (job, instance) up == 1",
+            # Lost by a daemon that runs, or by one that is gone from its job while no other there watches the target.
+            f"{_HAD}\nunless {SAME_TARGET} dbwatch_target_up\nand on (job, instance) up == 1\n"
+            f"or (\n  {_HAD}\n  unless on (job, target) dbwatch_target_up\n  unless on (job, instance) up\n)",
             600,
             "A target is no longer watched.",
-            "{{ $labels.target }} was watched by {{ $labels.instance }} until a while ago, and is not configured "
-            "there now.",
-            "The daemon runs and does not know a target that it had within the last three hours. A configured target "
-            "always has its series, also when it is down, so the configuration lost it: a wrong file, a default one.",
+            "{{ $labels.target }} was watched by {{ $labels.instance }} until a while ago, and nobody watches it in "
+            "its place.",
+            "The daemon runs and does not know a target that it had within the last three hours, or the daemon itself "
+            "went away and none of its job has taken the target over. A configured target always has its series, also "
+            "when it is down, so the configuration lost it (a wrong file, a default one), or a new pod does not start.",
             "`dbwatch validate` and `dbwatch list` with the configuration of the daemon show what it reads. Removed on "
             "purpose: this ends by itself three hours after.",
         ),
@@ -216,6 +231,23 @@ def _runs() -> tuple[SelfAlert, ...]:
             "statement that grants it. A check that cannot work here can be disabled for the target.",
         ),
         SelfAlert(
+            "DbwatchCriticalUnknown",
+            Status.CRITICAL,
+            "dbwatch_check_status == 3\n"
+            "and on (job, instance, target, check) (\n"
+            "  max_over_time((dbwatch_check_status == bool 2)[30m:1m]) > 0\n"
+            '  or ALERTS{alertname="DbwatchCriticalUnknown",alertstate="firing"}\n'
+            f")\n{_UP}",
+            120,
+            "A check that was critical cannot give an answer any more.",
+            f"{_OF} was critical within the last half hour and is unknown now.",
+            "Its own alert ends when its numbers are gone, and nobody has said that the fault is over. A server in "
+            "trouble often becomes too slow to be asked.",
+            "Take the fault as going on. `dbwatch check TARGET --check NAME` asks again, `dbwatch explain NAME` says "
+            "what to do, and the reason of the check says why it has no answer.",
+            "symptom",
+        ),
+        SelfAlert(
             "DbwatchCheckErrors",
             Status.WARNING,
             _share_of_errors(),
@@ -230,10 +262,12 @@ def _runs() -> tuple[SelfAlert, ...]:
         SelfAlert(
             "DbwatchChecksMissed",
             Status.WARNING,
-            "sum by (job, instance, target) (increase(dbwatch_check_missed_total[30m])) > 10",
+            # One run that holds the lane for half a minute makes each of the quick ones miss one: that is no shortage.
+            f"{_MISSED} > 10\nand {_MISSED} > 0.1 * ({_MISSED} + {_RUN})",
             900,
             "Runs of checks are left out.",
-            "{{ $labels.target }}: {{ $value | humanize }} runs were left out within 30 minutes.",
+            "{{ $labels.target }}: {{ $value | humanize }} runs were left out within 30 minutes, more than a "
+            "tenth of all.",
             "The checks of a target run one after another, and together they take longer than their intervals allow.",
             "The fleet dashboard shows how long each takes. Raise the `intervals` of the slow ones, or find out why "
             "the server answers slowly.",

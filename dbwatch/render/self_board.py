@@ -105,16 +105,22 @@ def _runs() -> Panel:
 
 
 def _slowest() -> Panel:
-    seconds = f"sum by (check) (rate(dbwatch_check_duration_seconds_sum{{{MATCHERS}}}[1h]))"
-    runs = f"sum by (check) (rate(dbwatch_check_duration_seconds_count{{{MATCHERS}}}[1h]) > 0)"
+    query = f"topk(10, {_seconds_of_a_run('check')})"
     return Panel(
         Kind.BARGAUGE,
         "Slowest checks",
-        "Mean run time over the last hour, longest ten. One that nears its timeout will become unknown.",
-        (Query(f"topk(10, {seconds} / {runs})", "{{check}}", instant=True),),
+        "Mean time of a run in the database over the last hour, longest ten. One that nears its timeout will become "
+        "unknown.",
+        (Query(query, "{{check}}", instant=True),),
         unit="s",
         width=12,
     )
+
+
+def _seconds_of_a_run(labels: str) -> str:
+    seconds = f"sum by ({labels}) (rate(dbwatch_check_query_seconds_total{{{MATCHERS}}}[1h]))"
+    runs = f"(sum by ({labels}) (rate(dbwatch_check_runs_total{{{MATCHERS}}}[1h])) > 0)"
+    return f"{seconds} / {runs}"
 
 
 def _stalest() -> Panel:
@@ -138,17 +144,15 @@ def _stalest() -> Panel:
 def _checks() -> Panel:
     by_check = "max by (target, check)"
     age = f"time() - dbwatch_check_last_success_timestamp_seconds{{{MATCHERS}}}"
-    seconds = f"rate(dbwatch_check_duration_seconds_sum{{{MATCHERS}}}[1h])"
-    runs = f"(rate(dbwatch_check_duration_seconds_count{{{MATCHERS}}}[1h]) > 0)"
     return Panel(
         Kind.TABLE,
         "Every check",
-        "Verdict, interval, age of the last answer and mean duration of every check on every target.",
+        "Verdict, interval, age of the last answer and mean time in the database of every check on every target.",
         (
             Query(f"{by_check} (dbwatch_check_status{{{MATCHERS}}})", instant=True),
             Query(f"{by_check} (dbwatch_check_interval_seconds{{{MATCHERS}}})", instant=True),
             Query(f"{by_check} ({age})", instant=True),
-            Query(f"{by_check} ({seconds} / {runs})", instant=True),
+            Query(_seconds_of_a_run("target, check"), instant=True),
         ),
         width=24,
         columns=(

@@ -55,7 +55,7 @@ SELF_METRICS: Final = (
     SelfMetric(
         "dbwatch_check_findings",
         "gauge",
-        "How many rows of a check are at this status, warning or critical.",
+        "How many rows of a check are at this status, warning or critical. Absent when there are none.",
         (*_CHECK, "status"),
     ),
     SelfMetric(
@@ -72,18 +72,26 @@ SELF_METRICS: Final = (
         _CHECK,
     ),
     SelfMetric("dbwatch_check_interval_seconds", "gauge", "How often a check runs.", _CHECK),
-    SelfMetric("dbwatch_check_duration_seconds", "histogram", "How long the runs of a check took.", _CHECK),
+    SelfMetric(
+        "dbwatch_check_duration_seconds", "histogram", "How long the runs of a target's checks took.", ("target",)
+    ),
     SelfMetric("dbwatch_check_runs_total", "counter", "Runs of a check by their result.", (*_CHECK, "result")),
+    SelfMetric(
+        "dbwatch_check_query_seconds_total",
+        "counter",
+        "Time that the target spent on a check's queries. Absent of a check that asks none.",
+        _CHECK,
+    ),
     SelfMetric(
         "dbwatch_check_missed_total",
         "counter",
-        "Runs that were left out because the one before had not ended.",
+        "Runs that were left out because the one before had not ended. Absent until that happens.",
         _CHECK,
     ),
     SelfMetric(
         "dbwatch_series_dropped_total",
         "counter",
-        "Rows and series of a check that were left out: too many, of equal labels, or not a number.",
+        "Rows and series of a check that were left out: too many, of equal labels, or not a number. Absent until then.",
         _CHECK,
     ),
     SelfMetric(

@@ -12,7 +12,7 @@ from dbwatch.catalogue import Catalogue
 from dbwatch.model import Engine, Status
 from dbwatch.render.expression import SAME_TARGET
 from dbwatch.render.grafana import Annotation, Color, Kind, Panel, Query, Said, Step, TableColumn, Variable
-from dbwatch.render.panels import MATCHERS
+from dbwatch.render.panels import MATCHERS, OR_OF_NONE
 
 STATUS_COLORS: Final = {
     Status.OK: Color.GREEN,
@@ -53,11 +53,11 @@ def marks(catalogue: Catalogue, engine: Engine | None) -> tuple[Annotation, ...]
 
 
 def _firing_alerts(engine: Engine | None) -> Iterator[Annotation]:
-    only = f',component="{engine}"' if engine is not None else ""
+    chosen = OR_OF_NONE if engine is None else f'{MATCHERS},component="{engine}"'
     for status in (Status.CRITICAL, Status.WARNING):
         yield Annotation(
             name=f"{status.capitalize()} alerts",
-            expr=f'ALERTS{{alertstate="firing",severity="{status}",{MATCHERS}{only}}}',
+            expr=f'ALERTS{{alertstate="firing",severity="{status}",{chosen}}}',
             color=STATUS_COLORS[status],
             title="{{alertname}}",
             text="{{target}}",

@@ -166,4 +166,4 @@ def _empty(prometheus: Prometheus, shown: set[str]) -> dict[str, str]:
 
 def _chosen(expr: str) -> str:
     """The expression as Grafana sends it when everything is chosen."""
-    return re.sub(r'=~"\$(?:job|target)"', '=~".+"', expr.replace("$__rate_interval", "30s"))
+    return re.sub(r"\$(?:job|target)\b", ".+", expr.replace("$__rate_interval", "30s"))

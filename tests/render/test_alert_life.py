@@ -75,6 +75,14 @@ def test_a_gap_of_two_scrapes_does_not_end_it(tmp_path: Path) -> None:
     )
 
 
+def test_a_gap_does_not_start_a_long_wait_anew(tmp_path: Path) -> None:
+    """In a day there is always a scrape that is missed, or a daemon that is restarted."""
+    patient = {**SLOT, "for": "1d", "levels": {"warning": "kept_bytes > 1GiB"}}
+    kept = str(2 * 2**30)
+    series = {KEPT % "a": f"{kept}x700 stale _x4 {kept}x800 0x200", KEPT % "b": f"{kept}x700 0x30 {kept}x800 0x200"}
+    count(tmp_path, patient, series, {"1430m": {}, "1450m": {"warning": 1}, "1600m": {}})
+
+
 @pytest.mark.parametrize(
     ("findings", "kept", "expected"),
     [("0x60", 2**40, {}), ("1x60", 2**40, {"warning": 1}), ("2x60", 0, {"warning": 1}), ("0x60", 0, {})],

@@ -64,6 +64,7 @@ def test_the_page_is_set_up_alike(document: dict[str, Any]) -> None:
     assert document["time"] == {"from": "now-6h", "to": "now"}
     assert document["refresh"] == "1m"
     assert document["graphTooltip"] == 1
+    assert document["editable"] is False
     (link,) = document["links"]
     assert link["type"] == "dashboards"
     assert link["tags"] == ["dbwatch"]
@@ -115,6 +116,9 @@ def test_panels_are_whole(document: dict[str, Any]) -> None:
         assert steps[0]["value"] is None
         limits = [step["value"] for step in steps[1:]]
         assert limits == sorted(set(limits))
+        if panel["type"] == "stat":
+            # `value` shows a number for each target and not which is whose.
+            assert panel["options"]["textMode"] in ("auto", "value_and_name")
         references = [target["refId"] for target in panel["targets"]]
         assert references
         assert len(set(references)) == len(references)
@@ -156,7 +160,9 @@ def test_every_selector_follows_the_variables(document: dict[str, Any]) -> None:
     for query in queries(document):
         for metric, inside in selectors(query):
             assert 'job=~"$job"' in inside, query
-            assert metric in DAEMON_METRICS or 'target=~"$target"' in inside, query
+            # Alerts about the daemon itself are about no target.
+            target = 'target=~"$target|"' if metric == "ALERTS" and 'component="' not in inside else 'target=~"$target"'
+            assert metric in DAEMON_METRICS or target in inside, query
 
 
 @every_dashboard
@@ -166,6 +172,26 @@ def test_rates_look_back_as_grafana_says(document: dict[str, Any]) -> None:
             if panel["type"] == "timeseries":
                 windows = re.findall(r"(?:rate|increase)\([^[]*\[([^\]]*)\]", target["expr"])
                 assert set(windows) <= {"$__rate_interval"}, target["expr"]
+
+
+@every_dashboard
+def test_counters_show_how_fast_they_grow(document: dict[str, Any]) -> None:
+    for query in queries(document):
+        ranged = re.sub(r"\b(?:rate|increase)\([^[]*\[[^\]]*\]\)", "0", query)
+        assert not [name for name in metric_names(ranged) if name.endswith(("_total", "_bucket", "_sum"))]
+
+
+@every_dashboard
+def test_a_table_has_one_line_for_what_its_queries_say_of_a_thing(document: dict[str, Any]) -> None:
+    """Grafana merges rows that agree in all that they have: neither time nor metric, which differ by query."""
+    for panel in panels(document):
+        if panel["type"] != "table":
+            continue
+        steps = [step["id"] for step in panel["transformations"]]
+        assert steps == ["filterFieldsByName", "merge", "organize"]
+        assert set(panel["transformations"][0]["options"]["exclude"]["names"]) == {"Time", "__name__"}
+        named = [re.search(r"\bby \(([^)]*)\)", target["expr"]) for target in panel["targets"]]
+        assert len({by[1] for by in named if by is not None}) <= 1, panel["title"]
 
 
 @every_dashboard

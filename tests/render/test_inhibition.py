@@ -26,11 +26,12 @@ def test_alertmanager_takes_the_rules(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     done = subprocess.run([amtool, "check-config", str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "3 inhibit rules" in done.stdout
+    assert "5 inhibit rules" in done.stdout
 
 
 def test_a_critical_row_does_not_mute_the_warning_of_another() -> None:
-    equal = set(yaml.safe_load(rendered()[SNIPPET])["inhibit_rules"][2]["equal"])
+    rules = yaml.safe_load(rendered()[SNIPPET])["inhibit_rules"]
+    (equal,) = (set(rule["equal"]) for rule in rules if rule["target_matchers"] == ['severity="warning"'])
     assert {label for check in catalogue() for label in check.labels} <= equal
     assert {"alertname", "target", "job", "instance"} <= equal
 
@@ -55,6 +56,8 @@ LOST = critical("PostgresServerUnreachable", **SHOP)
 ORDERS = critical("PostgresIdleInTransaction", **BLOG, database="orders", role="app")
 DOWN = critical("DbwatchTargetDown", **{**CACHE, **OURS})
 DEAD = critical("DbwatchDown", job="j", instance="c", **OURS)
+MISSING = critical("DbwatchMissing", job="gone", **OURS)
+DEADLOCKS = critical("PostgresDeadlock", **BLOG, check="deadlock", status="critical")
 CASES = {
     "a target that is lost has no other news": (warning("PostgresLongQuery", **SHOP, database="d"), LOST),
     "not even critical ones": (critical("PostgresReplicationSlot", **SHOP, slot="s"), LOST),
@@ -70,13 +73,16 @@ CASES = {
     "nor of another alert": (warning("PostgresLongTransaction", **BLOG, database="orders", role="app"), None),
     "a dead daemon knows nothing": (critical("PostgresSplitBrain", **GONE), DEAD),
     "nor of lost targets": (critical("DbwatchTargetDown", **{**GONE, **OURS}), DEAD),
+    "a job without one as little": (warning("PostgresLongQuery", **{**BLOG, "job": "gone"}, database="d"), MISSING),
+    "a verdict names no row": (warning("PostgresDeadlock", **BLOG, database="crm"), DEADLOCKS),
+    "and is of one target": (warning("PostgresDeadlock", **ELSEWHERE, database="crm"), None),
     "a stuck one is not muted by it": (critical("DbwatchSchedulerStuck", job="j", instance="c", **OURS), None),
 }
 
 
 def test_a_real_alertmanager_keeps_to_itself_what_is_an_echo() -> None:
     with Alertmanager({"inhibit_rules": yaml.safe_load(rendered()[SNIPPET])["inhibit_rules"]}) as alertmanager:
-        sources = [LOST, ORDERS, DOWN, DEAD]
+        sources = [LOST, ORDERS, DOWN, DEAD, MISSING, DEADLOCKS]
         alertmanager.post([*sources, *(labels for labels, _ in CASES.values())])
         wanted = len(sources) + len(CASES)
         found = eventually(

@@ -22,7 +22,8 @@ from tests.render.bundled_files import catalogue, matching
 from tests.render.promql_text import selectors
 
 COUNTED = ("_total", "_bucket", "_sum", "_count")
-SCRAPED = {"up": frozenset({"job", "instance"})}
+OF_PROMETHEUS = {"up": frozenset[str](), "ALERTS": frozenset({"alertname", "alertstate"})}
+"""Their labels beside job and instance."""
 ENUMERATED = {
     "status": {str(Status.WARNING), str(Status.CRITICAL)},
     "level": {str(Status.WARNING), str(Status.CRITICAL)},
@@ -52,8 +53,8 @@ def named(rule: dict[str, Any]) -> str:
 
 def labels_of(metric: str) -> frozenset[str]:
     """The labels that every series of a metric has, beside job and instance."""
-    if metric in SCRAPED:
-        return frozenset()
+    if metric in OF_PROMETHEUS:
+        return OF_PROMETHEUS[metric]
     for own in SELF_METRICS:
         if re.fullmatch(own.name + ("(_bucket|_sum|_count)?" if own.kind == "histogram" else ""), metric):
             return frozenset(own.labels)

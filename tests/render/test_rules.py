@@ -19,7 +19,12 @@ FILES = sorted(matching("alerts/*.rules.yaml"))
 
 
 TARGET_UP = 'dbwatch_target_up{job="x",instance="a",target="t",engine="redis"}'
+OTHERS = TARGET_UP.replace('"a"', '"b"')
+SEEN = {'dbwatch_build_info{job="x",instance="a"}': "1x10"}
+NOT = ("Missing", 0)
+LOST = ("TargetMissing", 1)
 RUNS = 'dbwatch_check_runs_total{job="x",instance="a",target="t",check="c",result="%s"}'
+MISSED = 'dbwatch_check_missed_total{job="x",instance="a",target="t",check="c"}'
 DROPPED = 'dbwatch_series_dropped_total{target="t",check="c"}'
 
 
@@ -127,13 +132,16 @@ def test_every_alert_follows_the_verdict_of_a_target_with_its_own_limits(folder:
             "Down",
             1,
         ),
-        ({'dbwatch_build_info{job="x",instance="a"}': "1x10"}, "40m", "Missing", 1),
-        (
-            {'up{job="x",instance="b"}': "1x60", 'dbwatch_build_info{job="x",instance="a"}': "1x10"},
-            "40m",
-            "Missing",
-            0,
-        ),
+        ({**SEEN, 'up{job="x",instance="a"}': "1x10 0x3000"}, "2900m", "Down", 1),
+        ({**SEEN, 'up{job="x",instance="a"}': "1x10 0x60 1x60"}, "100m", "Down", 0),
+        (SEEN, "40m", "Missing", 1),
+        ({**SEEN, 'up{job="x",instance="b"}': "1x60", 'dbwatch_build_info{job="x",instance="b"}': "1x60"}, "40m", *NOT),
+        # a pod in place of another that crashes at its start, and something else of the same job
+        ({**SEEN, 'up{job="x",instance="b"}': "_x10 0x60"}, "40m", "Missing", 1),
+        ({**SEEN, 'up{job="x",instance="b"}': "1x60"}, "40m", "Missing", 1),
+        ({**SEEN, 'up{job="x",instance="a"}': "1x10 0x60"}, "40m", *NOT),
+        ({TARGET_UP: "1x10", 'up{job="x",instance="a"}': "1x10", 'up{job="x",instance="b"}': "0x90"}, "40m", *LOST),
+        ({TARGET_UP: "1x10", OTHERS: "_x9 1x90", 'up{job="x",instance="b"}': "1x90"}, "40m", "TargetMissing", 0),
         ({TARGET_UP: "1x10", 'up{job="x",instance="a"}': "1x90"}, "40m", "TargetMissing", 1),
         ({TARGET_UP: "1x90", 'up{job="x",instance="a"}': "1x90"}, "40m", "TargetMissing", 0),
         ({TARGET_UP: "1x10", 'up{job="x",instance="a"}': "1x10 0x90"}, "40m", "TargetMissing", 0),
@@ -159,7 +167,8 @@ def test_every_alert_follows_the_verdict_of_a_target_with_its_own_limits(folder:
         ({DROPPED: "7x90", 'dbwatch_check_status{target="t",check="c"}': "1x90"}, "50m", "SeriesDropped", 0),
         ({'dbwatch_target_query_seconds_total{target="t"}': "0+30x90"}, "80m", "CostHigh", 1),
         ({'dbwatch_target_query_seconds_total{target="t"}': "0+3x90"}, "80m", "CostHigh", 0),
-        ({'dbwatch_check_missed_total{target="t",check="c"}': "0+1x90"}, "60m", "ChecksMissed", 1),
+        ({MISSED: "0+1x90", RUNS % "ok": "0+4x90"}, "60m", "ChecksMissed", 1),
+        ({MISSED: "0x40 20x50", RUNS % "ok": "0+40x90"}, "60m", "ChecksMissed", 0),
         ({'dbwatch_check_status{target="t",check="my_own"}': "2x30"}, "5m", "CheckCritical", 1),
         ({'dbwatch_check_status{target="t",check="my_own"}': "1x30"}, "10m", "CheckWarning", 1),
         ({'dbwatch_check_status{target="t",check="my_own"}': "4x30"}, "10m", "CheckCritical", 0),
@@ -209,6 +218,15 @@ def test_a_stale_check_is_told_from_a_skipped_one(folder: Path, series: dict[str
 )
 def test_an_unknown_check_is_not_a_first_reading(folder: Path, series: dict[str, str], fires: int) -> None:
     _expect(folder, series, "30m", "DbwatchCheckUnknown", fires)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "fires"),
+    [("2x10 3x100", 1), ("1x10 3x100", 0), ("2x10 0x40 3x40", 0), ("2x10 3x20 1x40", 0)],
+    ids=["critical", "warning", "long over", "answers again"],
+)
+def test_critical_is_not_over_when_it_becomes_unknown(folder: Path, statuses: str, fires: int) -> None:
+    _expect(folder, {**UP, f"dbwatch_check_status{CHECK}": statuses}, "70m", "DbwatchCriticalUnknown", fires)
 
 
 def test_the_alert_of_a_bundled_check_is_not_doubled(folder: Path) -> None:

@@ -15,6 +15,7 @@ import yaml
 from lightkube.models import apps_v1, core_v1
 
 from dbwatch.config import load_config
+from dbwatch.config.shard import Shard
 from tests.harness.binaries import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ MODELS: dict[tuple[str, str], Any] = {
     ("v1", "Pod"): core_v1.Pod,
     ("v1", "Service"): core_v1.Service,
     ("apps/v1", "Deployment"): apps_v1.Deployment,
+    ("apps/v1", "StatefulSet"): apps_v1.StatefulSet,
 }
 """The rest are the operator's own kinds."""
 
@@ -108,6 +110,19 @@ def test_no_example_holds_a_password(compose: dict[str, Any], manifests: dict[st
         if path.lower().endswith("password"):
             pytest.fail(f"{path} is {value!r}")
     assert {source["file"].split("/")[1] for source in compose["secrets"].values()} == {"secrets"}
+
+
+@pytest.mark.parametrize("name", ["compose.sidecar.yaml", "compose/compose.yaml"])
+def test_both_sides_of_a_password_may_read_it(name: str) -> None:
+    """role.sql runs as postgres, 999 in its image. What it cannot read is an empty password, and no error."""
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    assert re.search(r"chown 65532:999 \S*dbwatch_password\b", text)
+    assert re.search(r"chmod 440 \S*(\*|dbwatch)_password\b", text)
+    assert "chmod 400" not in text
+
+
+def test_git_leaves_the_passwords_alone() -> None:
+    assert "secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
 
 
 def test_the_whole_stack_mounts_what_is_there(stack: dict[str, Any]) -> None:
@@ -195,7 +210,7 @@ def test_every_object_is_one_that_kubernetes_knows() -> None:
         kinds.add(manifest["kind"])
         if (model := MODELS.get((manifest["apiVersion"], manifest["kind"]))) is not None:
             assert model.from_dict(manifest, lazy=False).to_dict() == manifest
-    assert kinds == {"ConfigMap", "Deployment", "Pod", "PodMonitor", "PrometheusRule", "Service"}
+    assert kinds == {"ConfigMap", "Deployment", "Pod", "PodMonitor", "PrometheusRule", "Service", "StatefulSet"}
 
 
 def test_a_misspelt_field_would_be_noticed() -> None:
@@ -206,7 +221,11 @@ def test_a_misspelt_field_would_be_noticed() -> None:
 
 def test_the_rules_of_the_operator_are_ours(tmp_path: Path) -> None:
     rules = objects("prometheus-rules.yaml")
-    assert len(rules) == len(list((ROOT / "alerts").glob("*.rules.yaml")))
+    files = [yaml.safe_load(path.read_bytes()) for path in sorted((ROOT / "alerts").glob("*.rules.yaml"))]
+    assert [group for rule in rules for group in rule["spec"]["groups"]] == [
+        g for file in files for g in file["groups"]
+    ]
+    assert len({rule["metadata"]["name"] for rule in rules}) == len(rules)
     for rule in rules:
         assert (rule["apiVersion"], set(rule["spec"])) == ("monitoring.coreos.com/v1", {"groups"})
         path = tmp_path / f"{rule['metadata']['name']}.yaml"
@@ -214,6 +233,14 @@ def test_the_rules_of_the_operator_are_ours(tmp_path: Path) -> None:
     argv = [str(program("promtool")), "check", "rules", *map(str, sorted(tmp_path.glob("*.yaml")))]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_kubectl_can_apply_every_object() -> None:
+    """It keeps a copy of the object among its annotations, which take 256 KiB together; `<>&` are written as six."""
+    for found in objects():
+        text = json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+        size = len(text) + 5 * sum(text.count(sign) for sign in b"<>&")
+        assert size < 250 * 1024, f"{found['metadata']['name']} is too large: {size}"
 
 
 def test_the_config_maps_hold_the_dashboards() -> None:
@@ -232,6 +259,26 @@ def test_one_daemon_for_many_targets_is_hardened_and_its_configuration_valid(tmp
     path = tmp_path / "dbwatch.yaml"
     path.write_text(config["data"]["dbwatch.yaml"], encoding="utf-8")
     assert [target.name for target in load_config(path).targets] == ["orders", "cache"]
+
+
+def test_the_pods_of_a_fleet_are_its_shards(tmp_path: Path) -> None:
+    config, fleet, service = objects("statefulset.yaml")
+    (container,) = fleet["spec"]["template"]["spec"]["containers"]
+    set_to = {each["name"]: each for each in container["env"]}
+    assert set_to["ORDINAL"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['apps.kubernetes.io/pod-index']"
+    names = [each["name"] for each in container["env"]]
+    assert names.index("ORDINAL") < names.index("DBWATCH_SHARD"), "only what stands before it is put in"
+    path = tmp_path / "dbwatch.yaml"
+    path.write_text(config["data"]["dbwatch.yaml"], encoding="utf-8")
+    whole = load_config(path)
+    written = set_to["DBWATCH_SHARD"]["value"]
+    parts = [Shard.parse(written.replace("$(ORDINAL)", str(pod))).of(whole) for pod in range(fleet["spec"]["replicas"])]
+    watched = [target.name for part in parts for target in part.targets]
+    assert sorted(watched) == ["orders-1", "orders-2", "shop"]
+    assert service["spec"]["selector"] == fleet["spec"]["selector"]["matchLabels"]
+    assert fleet["spec"]["serviceName"] == service["metadata"]["name"]
+    assert fleet["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 
 # -- dbwatch itself --------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("catalogue", "config"),
     ("engines",),
     ("runner",),
-    ("store",),
+    ("store", "turns"),
     ("lanes", "schedule", "logs"),
     ("exposition", "report", "render"),
     ("web",),

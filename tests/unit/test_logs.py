@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import subprocess
 import sys
 import textwrap
@@ -13,7 +12,6 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -219,44 +217,6 @@ def test_a_very_long_text_keeps_its_start_and_its_end() -> None:
 def test_an_unknown_word_is_refused_with_the_known_ones(level: str, output_format: str) -> None:
     with pytest.raises(ConfigError, match=r"is not known \(one of "):
         logs.configure(level, output_format, io.StringIO())
-
-
-def test_a_pipe_nobody_reads_costs_events_and_no_time() -> None:
-    reading, writing = os.pipe()
-    with os.fdopen(writing, "w") as stream:
-        logs.configure("info", "json", stream)
-        started = time.monotonic()
-        for number in range(logs.QUEUE_LINES + 3_000):
-            log.info("event", number=number, text="x" * 100)
-        assert logs.dropped() > 0
-        assert time.monotonic() - started < 30
-        started = time.monotonic()
-        logs.close(timeout_seconds=0.2)
-        assert time.monotonic() - started < 5
-        os.close(reading)
-
-
-def test_a_closed_pipe_and_a_full_disk_are_counted() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as stream:
-        logs.configure("info", "json", stream)
-        log.info("event")
-        _until(lambda: logs.dropped() == 1)
-        logs.close()
-    with Path("/dev/full").open("w") as stream:
-        logs.configure("info", "json", stream)
-        log.info("event")
-        _until(lambda: logs.dropped() == 1)
-        logs.close()
-
-
-def _until(holds: object) -> None:
-    assert callable(holds)
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
 
 
 def test_a_process_whose_stderr_nobody_reads_still_ends() -> None:

@@ -44,6 +44,12 @@ def test_the_hints_of_the_check_are_followed(tmp_path: Path) -> None:
     assert rules_of(tmp_path, {**SLOT, "alert": {"off": True}}) == []
 
 
+def test_words_of_a_check_are_no_template(tmp_path: Path) -> None:
+    (_, warning) = rules_of(tmp_path, {**SLOT, "why": "Helm leaves {{ .Values }} there.", "summary": "A {{ slot }}"})
+    assert warning.annotations["summary"] == 'A {{ "{{" }} slot }}.'
+    assert warning.annotations["description"].endswith('Helm leaves {{ "{{" }} .Values }} there.')
+
+
 def test_a_description_says_where_how_much_and_which_limit(tmp_path: Path) -> None:
     text = rules_of(tmp_path, SLOT)[1].annotations["description"]
     assert text.startswith("{{ $labels.target }}{{ with $labels.slot }}, slot {{ . }}{{ end }}: ")
