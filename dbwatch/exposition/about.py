@@ -134,7 +134,7 @@ def limits_of(target: Target, check: Check, *, overridden: bool) -> Block:
 def runs_of(target: Target, check: Check, tally: Tally) -> Block:
     """What was counted of a check's runs: when it last answered, how it ended, what it cost, what was left out.
 
-    What has not happened is no series: on most servers no run is ever missed and no series ever dropped.
+    Nothing dropped is no series. Nothing missed is a zero: the first run that is missed is a growth for `increase()`.
     """
     families = _Families(target, {"target": target.name, "check": check.name})
     if tally.last_success_seconds is not None:
@@ -151,9 +151,7 @@ def runs_of(target: Target, check: Check, tally: Tally) -> Block:
             "Time the server has spent on the check.",
             tally.cost.database_seconds,
         )
-    if tally.missed:
-        text = "Runs left out because the one before had not ended."
-        families.counter("dbwatch_check_missed_total", text, tally.missed)
+    families.counter("dbwatch_check_missed_total", "Runs left out because the one before had not ended.", tally.missed)
     if tally.dropped:
         text = "Series and rows left out: too many, of equal labels, or not a number."
         families.counter("dbwatch_series_dropped_total", text, tally.dropped)

@@ -117,6 +117,22 @@ def test_the_daemon_and_the_command_agree(world: World, daemon: Daemon) -> None:
     assert set(daemon.status()) == set(asked)
 
 
+def test_an_idle_server_has_few_series(daemon: Daemon) -> None:
+    """What every target of everybody costs everybody's Prometheus. Who adds a check adds seven or so."""
+    lines = [line for line in daemon.metrics().splitlines() if not line.startswith("#")]
+    for name, most in (("shop", 1_400), ("cache", 550)):
+        found = [line for line in lines if f'target="{name}"' in line]
+        assert 100 < len(found) <= most, f"{name}: {len(found)}"
+
+
+def test_of_two_shards_one_has_the_target_and_both_are_up(world: World) -> None:
+    text = config(target("shop", world.url))
+    with Daemon(["--shard", "0/2"], config_text=text) as one, Daemon(["--shard", "1/2"], config_text=text) as other:
+        for daemon in (one, other):
+            daemon.wait_ready()
+        assert sorted(len(daemon.status()["targets"]) for daemon in (one, other)) == [0, 1]
+
+
 def test_the_first_scrape_comes_before_the_first_pass(world: World) -> None:
     """Nothing is known yet, and that is what it says: every target is there and none is up."""
     with Proxy(world.pg.port) as proxy:

@@ -81,10 +81,10 @@ def databases(pg: Postgres, count: int) -> list[str]:
     return [pg.url("dbwatch", f"d{number}") for number in range(count)]
 
 
-def daemon_for(urls: Sequence[str]) -> Daemon:
+def daemon_for(urls: Sequence[str], *, compat: bool) -> Daemon:
     """One daemon at default intervals, not started. Each target looks into its own database alone."""
     configure("error", "auto")
     found = zero_config(urls, environ={})
-    alone = tuple(replace(target, include_databases=(target.database,)) for target in found.targets)
+    alone = tuple(replace(target, include_databases=(target.database,), compat=compat) for target in found.targets)
     config = replace(found, targets=alone)
     return Daemon(lambda: config, "127.0.0.1", 0, owns_process=False)

@@ -144,7 +144,10 @@ def _ratio(theirs: float, ours: float) -> str:
 
 
 def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    busy = f"load average {os.getloadavg()[2]:.0f} at the end"
+    return (
+        f"{os.cpu_count()} cores, {busy}, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
 
 
 if __name__ == "__main__":

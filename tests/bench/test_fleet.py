@@ -40,7 +40,8 @@ def missed(daemon: Daemon) -> float:
 
 
 @pytest.mark.timeout(1200)
-def test_two_hundred_targets_on_one_core_and_a_quarter_of_them_frozen() -> None:
+@pytest.mark.parametrize("compat", [False, True], ids=["checks", "checks-and-compatibility"])
+def test_two_hundred_targets_on_one_core_and_a_quarter_of_them_frozen(compat: bool) -> None:
     with ExitStack() as running, fleet.punctuality() as punctual:
         servers = [
             running.enter_context(Postgres(MAJOR, settings=fleet.SETTINGS, own_identity=True)) for _ in range(SERVERS)
@@ -48,7 +49,7 @@ def test_two_hundred_targets_on_one_core_and_a_quarter_of_them_frozen() -> None:
         urls = [url for server in servers for url in fleet.databases(server, EACH)]
         with one_core():
             before = memory_bytes(os.getpid())
-            daemon = fleet.daemon_for(urls)
+            daemon = fleet.daemon_for(urls, compat=compat)
             started = time.monotonic()
             daemon.start()
             running.callback(daemon.stop)
@@ -62,7 +63,8 @@ def test_two_hundred_targets_on_one_core_and_a_quarter_of_them_frozen() -> None:
         with frozen_tree(servers[0].postmaster_pid):
             time.sleep(SETTLE_SECONDS)
             frozen = _watched(daemon, punctual, well)
-        write("fleet", f"{len(targets)} targets", {**numbers, "frozen": frozen})
+        name = f"{len(targets)} targets{'' if compat else ', compat: false'}"
+        write("fleet", name, {**numbers, "frozen": frozen})
     assert numbers["missed"] == 0
     assert numbers["late_p99_seconds"] < LATEST_SECONDS
     assert frozen["late_p99_seconds"] < LATEST_SECONDS
