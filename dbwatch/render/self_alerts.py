@@ -233,14 +233,16 @@ def _runs() -> tuple[SelfAlert, ...]:
         SelfAlert(
             "DbwatchCriticalUnknown",
             Status.CRITICAL,
+            # What it was two minutes ago starts it, and while it fires it remembers itself. A sub-query over half an
+            # hour would read every series of the status thirty times.
             "dbwatch_check_status == 3\n"
             "and on (job, instance, target, check) (\n"
-            "  max_over_time((dbwatch_check_status == bool 2)[30m:1m]) > 0\n"
+            "  dbwatch_check_status offset 2m == 2\n"
             '  or ALERTS{alertname="DbwatchCriticalUnknown",alertstate="firing"}\n'
             f")\n{_UP}",
-            120,
+            60,
             "A check that was critical cannot give an answer any more.",
-            f"{_OF} was critical within the last half hour and is unknown now.",
+            f"{_OF} was critical and is unknown now.",
             "Its own alert ends when its numbers are gone, and nobody has said that the fault is over. A server in "
             "trouble often becomes too slow to be asked.",
             "Take the fault as going on. `dbwatch check TARGET --check NAME` asks again, `dbwatch explain NAME` says "

@@ -116,7 +116,7 @@ def test_render(tmp_path: Path) -> None:
     written = dbwatch("render", "--out", tmp_path)
     assert written.code == 0, written
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
-    assert {path.parts[0] for path in files} == {"alerts", "dashboards", "docs"}
+    assert {path.parts[0] for path in files} == {"alerts", "dashboards", "deploy", "docs"}
     assert [path for path in files if (tmp_path / path).read_bytes() != (ROOT / path).read_bytes()] == []
     assert dbwatch("render", "--out", tmp_path, "--check").code == 0
     shutil.rmtree(tmp_path / "alerts")

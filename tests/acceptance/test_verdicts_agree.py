@@ -111,7 +111,11 @@ def world() -> Iterator[World]:
         # A transaction must get old and a statement be called twice before anybody can know.
         reported = eventually(report, timeout=45, what="the command finds every fault")
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="dbwatch-rules-")))
-        files = {path: at_once(rules) for path, rules in render_all(config.catalogue).items() if "rules" in path}
+        files = {
+            path: at_once(rules)
+            for path, rules in render_all(config.catalogue).items()
+            if path.startswith("alerts/") and "rules" in path
+        }
         own = [
             rule
             for target in config.targets

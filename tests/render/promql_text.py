@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_WORDS = frozenset({"and", "or", "unless", "bool", "by", "without", "on", "ignoring", "group_left", "group_right"})
+_WORDS = frozenset(
+    {"and", "or", "unless", "bool", "by", "without", "on", "ignoring", "group_left", "group_right", "offset"}
+)
 _GRAFANA = (
     (re.compile(r"\$__rate_interval"), "5m"),
     (re.compile(r"\$__interval"), "1m"),

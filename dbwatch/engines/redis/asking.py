@@ -23,6 +23,8 @@ from dbwatch.model import Reason
 _FIRST_WAIT_SECONDS: Final = 240.0
 """Less than the age of facts, so that what is granted soon after the start is seen with the next facts."""
 _LONGEST_WAIT_SECONDS: Final = 3600.0
+_ASKED_ANEW: Final = frozenset({"info", "ping"})
+"""Without them nothing is known of a server, so each new reading of the facts and each new session tries them."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Refusals:
         self._user = user
         self._commands = memory.of(_Refused).commands
         self._clock = clock
+        self.forget()
 
     @property
     def names(self) -> frozenset[str]:
@@ -83,6 +86,9 @@ class Refusals:
 
     def _keep(self, command: str, error: CheckError) -> None:
         name, now = acl_name(command), self._clock()
+        if name in _ASKED_ANEW:
+            self._commands[name] = _Refusal(error.reason, str(error), now)
+            return
         before = self._commands.get(name)
         if before is None:
             self._commands[name] = _Refusal(error.reason, str(error), now + _FIRST_WAIT_SECONDS)
