@@ -169,7 +169,7 @@ def _waits(pg: Postgres, session: psycopg.Connection[Any]) -> None:
 
 def deadlock(pg: Postgres) -> None:
     """Two sessions that wait for each other; the server ends one."""
-    with pg.connect("root_cause", SHOP) as one, pg.connect("root_cause", SHOP) as other:
+    with _let_in(pg) as one, _let_in(pg) as other:
         for session, row in ((one, 8), (other, 9)):
             session.execute("BEGIN")
             session.execute("UPDATE stock SET n = n WHERE id = %s", [row])
@@ -177,6 +177,19 @@ def deadlock(pg: Postgres) -> None:
         _waits(pg, one)
         with contextlib.suppress(psycopg.errors.DeadlockDetected):
             other.execute("UPDATE stock SET n = n WHERE id = 8")
+
+
+def _let_in(pg: Postgres) -> psycopg.Connection[Any]:
+    """A session on a server that is nearly full: the monitor's own come and go."""
+
+    def connected() -> psycopg.Connection[Any] | None:
+        with contextlib.suppress(psycopg.OperationalError):
+            return pg.connect("root_cause", SHOP)
+        return None
+
+    session = eventually(connected, what="a slot that is free")
+    assert session is not None
+    return session
 
 
 def spill(pg: Postgres) -> None:

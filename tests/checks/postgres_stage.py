@@ -66,6 +66,18 @@ class Stage:
         for text in texts:
             (server or self.primary).sql(self.filled(text), dbname=self.database)
 
+    def clear(self, texts: Sequence[str]) -> None:
+        """As `execute`, patient with sessions that have left and whose temporary tables are still being dropped."""
+        for text in texts:
+            eventually(lambda text=text: self._cleared(text), what=text)  # type: ignore[misc]
+
+    def _cleared(self, text: str) -> bool:
+        try:
+            self.execute([text])
+        except psycopg.InternalError:
+            return False
+        return True
+
     def wait(self, question: str | None) -> None:
         if question is None:
             return
@@ -165,7 +177,7 @@ def run_case(
                 primary.sql(f"create role {identifier(user)} login")
         primary.create_monitor_role(grants=case.monitor.grants)
         write_files(folder, case.files)
-        stack.callback(stage.execute, case.teardown)
+        stack.callback(stage.clear, case.teardown)
         stage.execute(case.setup)
         if standby is not None:
             primary.wait_caught_up(standby)
