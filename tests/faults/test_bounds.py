@@ -42,6 +42,9 @@ from tests.harness.redis import RedisServer
 from tests.harness.waiting import eventually
 from tests.postgres.scale import ruler, town
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""The flapping peer of the soak leaves connections that its proxy never met."""
+
 TABLES, BUILDERS = 50_000, 2
 DATABASES = 300
 RUNS = 20_000 if os.environ.get("DBWATCH_CASES") == "all" else 6_000
