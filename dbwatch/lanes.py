@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
+from dbwatch.announcer import Announcer
+from dbwatch.backoff import Backoff
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import CONNECT_PROBE, Adapter, Session
 from dbwatch.errors import CheckError, TargetError
-from dbwatch.model import Facts, Outcome, Reason, Status
+from dbwatch.model import Facts, Outcome, Reason
 from dbwatch.runner.run import Run, Runner
 from dbwatch.runner.samples import Reading
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Listener, Store, TargetState
-from dbwatch.turns import News, Turns
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -32,38 +32,8 @@ _ENDED = CheckError(Reason.ERROR, "the monitor is ending", step="end")
 SESSION_AGE_SECONDS = 600.0
 FACTS_AGE_SECONDS = 300.0
 _FACTS_SECONDS = 5.0
-_FIRST_BACKOFF, _LAST_BACKOFF = 1.0, 60.0
-_CROWDED_BACKOFF = 30.0
 _CLOCKS_APART_SECONDS = 60.0
 _CANCEL_GRACE_SECONDS = 0.2
-_SLOW_REASONS = frozenset({Reason.AUTH, Reason.TOO_MANY_CONNECTIONS, Reason.NO_DATABASE})
-
-
-class Backoff:
-    """When the next connection attempt is due after failures: 1 s doubling to 60 s, with jitter."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failures = 0
-        self._due = 0.0
-        self.error: TargetError | None = None
-
-    @property
-    def waiting(self) -> bool:
-        return self.error is not None and self._clock() < self._due
-
-    def fail(self, error: TargetError) -> None:
-        """A full or a refusing server is asked again later than one that is merely away."""
-        self.error = error
-        pause = min(_LAST_BACKOFF, _FIRST_BACKOFF * 2**self._failures)
-        if error.reason in _SLOW_REASONS:
-            pause = max(pause, _CROWDED_BACKOFF)
-        self._failures = min(self._failures + 1, 10)
-        self._due = self._clock() + pause * random.uniform(0.8, 1.0)  # noqa: S311 - jitter, not cryptography
-
-    def clear(self) -> None:
-        self._failures = 0
-        self.error = None
 
 
 class Lane:
@@ -94,10 +64,8 @@ class Lane:
         self._opened = 0.0
         self._facts_read = 0.0
         self._readings: dict[str, Reading] = {}
-        self._said: dict[str, tuple[Status, Reason | None]] = {}
-        self._excess: tuple[str, ...] = ()
+        self._announcer = Announcer(target)
         self._node: Facts | None = None
-        self._turns = Turns()
         self._seen_at_seconds = 0.0
         self._running = threading.Lock()
         self._ended = threading.Event()
@@ -128,7 +96,7 @@ class Lane:
                 self._collected(self.target, check, outcome)
             return outcome
         self._store.put(outcome)
-        self._say(name, outcome)
+        self._announcer.verdict(check, outcome, is_down=self._store.state(self.target.name).up is False)
         return outcome
 
     def connect(self) -> bool:
@@ -164,26 +132,6 @@ class Lane:
         if self._session is not None:
             self._session.close()
             self._session = None
-
-    def _say(self, name: str, outcome: Outcome) -> None:
-        """Log a verdict that is another than the last one. While the target is down, "target down" speaks for all.
-
-        A first verdict that all is well is no news, and neither is that a second reading has to come.
-        """
-        verdict = outcome.status, outcome.reason
-        is_probe = self.checks[name].probe == CONNECT_PROBE
-        lost = (is_probe or outcome.status is Status.UNKNOWN) and self._store.state(self.target.name).up is False
-        if lost or outcome.reason is Reason.NO_BASELINE or self._said.get(name, (Status.OK, None)) == verdict:
-            return
-        self._said[name] = verdict
-        log.info(
-            "check changed",
-            target=self.target.name,
-            check=name,
-            status=str(outcome.status),
-            reason=str(outcome.reason) if outcome.reason else None,
-            summary=outcome.summary,
-        )
 
     def _last(self, name: str) -> Outcome | None:
         view = self._store.view(self.target.name)
@@ -329,32 +277,11 @@ class Lane:
             return
         before = self._store.state(self.target.name)
         self._store.set_state(self.target.name, state)
-        # A lost connection may turn out to be a password that was changed: somebody has to be told of that.
-        worse = state.up is False and state.reason is not before.reason and state.reason in _SLOW_REASONS
-        if not worse and (state.up is None or state.up is before.up or (state.up and before.up is None)):
-            return
-        news = self._turns.turn()
-        if news is News.TOO_MANY:
-            log.warning(
-                "target goes up and down", target=self.target.name, reason=str(state.reason), error=state.message
-            )
-        elif news is News.TOLD and not state.up:
-            log.warning("target down", target=self.target.name, reason=str(state.reason), error=state.message)
-        elif news is News.TOLD:
-            log.info("target reached again", target=self.target.name)
+        self._announcer.state(before, state)
 
     def _publish_facts(self, session: Session) -> None:
         """A held session does not prove that the server takes new connections: the probe's word stands."""
-        if session.facts.excess != self._excess:
-            self._excess = session.facts.excess
-            if self._excess:
-                log.warning(
-                    "role may more than it needs",
-                    target=self.target.name,
-                    user=session.facts.user,
-                    excess=list(self._excess),
-                    hint=f"dbwatch doctor {self.target.name}",
-                )
+        self._announcer.excess(session.facts)
         refused = self._probe_backoff.error
         if refused is None:
             state = TargetState(up=True, facts=session.facts)

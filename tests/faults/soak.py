@@ -15,10 +15,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from dbwatch.backoff import Backoff
 from dbwatch.config import zero_config
 from dbwatch.engines import Engines
 from dbwatch.exposition import Exposition
-from dbwatch.lanes import Backoff, Lane
+from dbwatch.lanes import Lane
 from dbwatch.logs import configure
 from dbwatch.model import Engine
 from dbwatch.runner.plan import selected

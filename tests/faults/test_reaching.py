@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dbwatch import lanes
+from dbwatch import backoff, lanes
 from dbwatch.config import Target
 from dbwatch.config.password import PasswordSource
 from dbwatch.deadline import Deadline
@@ -284,7 +284,7 @@ def test_row_49_an_hour_without_the_server(monkeypatch: pytest.MonkeyPatch) -> N
     now = [10_000.0]
     clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time)
     monkeypatch.setattr(lanes, "time", clock)
-    monkeypatch.setattr(lanes.Backoff.__init__, "__defaults__", (clock.monotonic,))
+    monkeypatch.setattr(backoff.Backoff.__init__, "__defaults__", (clock.monotonic,))
     claim = ports.claim()
     url = f"postgresql://dbwatch@127.0.0.1:{claim.number}/postgres"
     checks = bundled(url)

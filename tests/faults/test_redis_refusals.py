@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 import pytest
 import redis
 
+from dbwatch.backoff import Backoff
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.redis.adapter import RedisAdapter
 from dbwatch.engines.redis.session import RedisSession
 from dbwatch.errors import CheckError
-from dbwatch.lanes import Backoff, Lane
+from dbwatch.lanes import Lane
 from dbwatch.model import Outcome, Reason, Status
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store

@@ -19,13 +19,14 @@ import pytest
 from psycopg import sql as pgsql
 
 from dbwatch import adhoc, logs
+from dbwatch.backoff import Backoff
 from dbwatch.catalogue.loader import load_check
 from dbwatch.config import PasswordSource, Target, load_config, zero_config
 from dbwatch.deadline import Deadline
 from dbwatch.engines.postgres.adapter import PostgresAdapter
 from dbwatch.engines.redis.adapter import RedisAdapter
 from dbwatch.errors import ConfigError, TargetError
-from dbwatch.lanes import Backoff, Lane
+from dbwatch.lanes import Lane
 from dbwatch.model import Engine, Reason
 from dbwatch.report import Format, Manner, render
 from dbwatch.runner.watchdog import Watchdog

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from dbwatch.backoff import Backoff
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.loader import load_check
 from dbwatch.config import Target
@@ -20,7 +21,7 @@ from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
 from dbwatch.engines.postgres.adapter import PostgresAdapter
 from dbwatch.engines.postgres.session import PostgresSession
-from dbwatch.lanes import Backoff, Lane
+from dbwatch.lanes import Lane
 from dbwatch.model import Engine, Status
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store

@@ -18,7 +18,7 @@ from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Answer
 from dbwatch.engines.postgres.arrival import arriving
 from dbwatch.engines.postgres.errors import Refused, refusal, translate
-from dbwatch.engines.postgres.prepared import execute_prepared
+from dbwatch.engines.postgres.prepared import Prepared
 from dbwatch.errors import CheckError, ConnectionLost
 from dbwatch.model import RawRow, Reason
 
@@ -71,11 +71,13 @@ class Transaction:
         *,
         with_position: bool = False,
         privilege: str | None = None,
+        prepared: Prepared | None = None,
     ) -> None:
         self._connection = connection
         self._on_step = on_step
         self._with_position = with_position
         self._privilege = privilege
+        self._prepared = prepared
         self.in_recovery = False
         self.is_privileged = True
         self.flushed_lsn: int | None = None
@@ -146,18 +148,18 @@ class Transaction:
         if isinstance(position, int):
             self.flushed_lsn = position
 
-    def fetch(self, sql: str, *, limit: int, often: bool = False) -> Sequence[RawRow]:
+    def fetch(self, sql: str, *, limit: int) -> Sequence[RawRow]:
         """At most `limit` rows of one query; sets `truncated` when the server had more.
 
-        What is asked `often` is planned once a session: planning costs the server more than most answers.
+        With `prepared` it is planned once a session: planning costs the server more than most answers.
         """
         self._on_step("query")
         started = time.monotonic()
         capped = _CAPPED.replace("{query}", sql)
         with psycopg.RawCursor(self._connection, row_factory=dict_row) as cursor:
             with arriving(self._connection, lambda: self._on_step("fetch")):
-                if often and self._is_direct:
-                    execute_prepared(cursor, capped, limit + 1)
+                if self._prepared is not None and self._is_direct:
+                    self._prepared.execute(cursor, capped, limit + 1)
                 else:
                     # The bind parameter makes psycopg use the extended protocol, which takes one statement only.
                     cursor.execute(capped.encode(), [limit + 1])
@@ -228,6 +230,7 @@ def guarded(
     *,
     with_position: bool = False,
     privilege: str | None = None,
+    prepared: Prepared | None = None,
 ) -> Iterator[Transaction]:
     """Run the body in a guarded transaction. Driver errors leave as CheckError; a lost connection is closed."""
     step = ["begin"]
@@ -236,7 +239,7 @@ def guarded(
         step[0] = name
         on_step(name)
 
-    transaction = Transaction(connection, stepping, with_position=with_position, privilege=privilege)
+    transaction = Transaction(connection, stepping, with_position=with_position, privilege=privilege, prepared=prepared)
     try:
         try:
             transaction.begin(deadline)

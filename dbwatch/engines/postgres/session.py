@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import os
 import socket
@@ -24,6 +23,7 @@ from dbwatch.engines.postgres.cluster import Cluster, Clusters
 from dbwatch.engines.postgres.connect import open_connection
 from dbwatch.engines.postgres.facts import MOST_DATABASES, read_extensions, read_facts
 from dbwatch.engines.postgres.guard import Transaction, guarded
+from dbwatch.engines.postgres.prepared import Prepared
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import PROBES
 from dbwatch.engines.postgres.survey import DatabaseSurvey, Survey, survey_database, survey_role
@@ -54,6 +54,7 @@ class PostgresSession:
         self._clusters = clusters
         self._cluster: Cluster | None = None
         self._spare: psycopg.Connection[tuple[object, ...]] | None = None
+        self._prepared = Prepared()
         self._step = "facts"
         self._cancelled = False
         self._known: Facts | None = None
@@ -163,6 +164,7 @@ class PostgresSession:
             self._at,
             with_position=self._cluster is not None,
             privilege=check.requires.privilege,
+            prepared=self._prepared if check.every <= _OFTEN_SECONDS and connection is self._main else None,
         ) as transaction:
             self._tell_position(transaction)
             self._follow_role(check, transaction)
@@ -170,18 +172,17 @@ class PostgresSession:
                 # The facts may be minutes old; what we may no longer see would be counted as not there.
                 raise Skipped(Reason.PRIVILEGE, f"needs {check.requires.privilege}, {facts.user} has lost it")
             # The facts may be minutes old; the role must not be.
-            often = check.every <= _OFTEN_SECONDS and connection is self._main
-            rows = self._rows(check, replace(facts, role=self.facts.role), transaction, often=often)
+            rows = self._rows(check, replace(facts, role=self.facts.role), transaction)
             read_at = time.monotonic()
         return Measurement(tuple(rows), transaction.database_seconds, read_at, transaction.truncated)
 
-    def _rows(self, check: Check, facts: Facts, transaction: Transaction, *, often: bool) -> list[RawRow]:
+    def _rows(self, check: Check, facts: Facts, transaction: Transaction) -> list[RawRow]:
         if check.probe is not None:
             probe = PROBES.get(check.probe)
             if probe is None:
                 raise CheckError(Reason.BAD_RESULT, f"PostgreSQL has no probe {check.probe}", step="plan")
             context = ProbeContext(
-                functools.partial(transaction.fetch, often=often),
+                transaction.fetch,
                 transaction.attempt,
                 lambda: transaction.remaining,
                 facts,
@@ -194,7 +195,7 @@ class PostgresSession:
         sql = check.sql_for(facts.version)
         if sql is None:
             raise Skipped(Reason.VERSION, f"has no SQL for version {facts.version_text}")
-        return list(transaction.fetch(sql, limit=check.limit, often=often))
+        return list(transaction.fetch(sql, limit=check.limit))
 
     def _tell_position(self, transaction: Transaction) -> None:
         """Every look at a primary tells where its log is: the standbys' lag is read off that."""

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from dbwatch import lanes
+from dbwatch.backoff import Backoff
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.errors import ConnectionLost, TargetError
-from dbwatch.lanes import Backoff, Lane
+from dbwatch.lanes import Lane
 from dbwatch.model import RawRow, Reason, Status
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store
