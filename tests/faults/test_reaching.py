@@ -45,9 +45,9 @@ def url(newest_pg: Postgres) -> str:
 @pytest.fixture
 def now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused attempt is repeated after a tenth of a second, not after half a minute."""
-    monkeypatch.setattr(lanes, "_CROWDED_BACKOFF", 0.1)
-    monkeypatch.setattr(lanes, "_FIRST_BACKOFF", 0.1)
-    monkeypatch.setattr(lanes, "_LAST_BACKOFF", 0.1)
+    monkeypatch.setattr(backoff, "_CROWDED_BACKOFF", 0.1)
+    monkeypatch.setattr(backoff, "_FIRST_BACKOFF", 0.1)
+    monkeypatch.setattr(backoff, "_LAST_BACKOFF", 0.1)
 
 
 def attempts(server: Postgres, mark: int, user: str) -> int:
