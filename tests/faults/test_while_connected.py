@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbwatch import lanes
+from dbwatch import backoff, lanes
 from dbwatch.model import Reason, Role, Status
 from tests.conftest import FreshPostgres, end_majors
 from tests.faults.bench import bench, bundled, own_check, target_of
@@ -88,7 +88,7 @@ def redirect(proxy: Proxy, server: Postgres) -> None:
 
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "_FIRST_BACKOFF", 0.1)
+    monkeypatch.setattr(backoff, "_FIRST_BACKOFF", 0.1)
 
 
 @pytest.mark.usefixtures("eager")
