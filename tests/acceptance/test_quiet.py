@@ -12,7 +12,7 @@ from dbwatch.adhoc import Selection, run_once
 from dbwatch.config.loader import zero_config
 from dbwatch.model import Status
 from tests.acceptance import suburb
-from tests.conftest import wanted_majors
+from tests.conftest import end_majors
 from tests.harness.postgres import Postgres, StopMode
 from tests.harness.waiting import eventually
 
@@ -62,7 +62,7 @@ def _is_quiet(status: Status, group: str) -> bool:
     return status in (Status.OK, Status.SKIPPED) or (status is Status.WARNING and group in ADVICE)
 
 
-@pytest.fixture(scope="module", params=wanted_majors(), ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=end_majors(), ids=lambda major: f"pg{major}")
 def estate(request: pytest.FixtureRequest) -> Iterator[Estate]:
     with Postgres(request.param, settings=SETTINGS) as primary:
         primary.create_monitor_role()

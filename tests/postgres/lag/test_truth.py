@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dbwatch.model import Outcome, Reason, Status
-from tests.conftest import wanted_majors
+from tests.conftest import end_majors
 from tests.harness.cluster import give_to_server_user
 from tests.harness.postgres import Postgres
 from tests.harness.proxy import Proxy
@@ -91,7 +91,7 @@ class Story:
         return self.lab.observe(name, self.cascade, watchers, first=first, truth=truth, seconds=seconds)
 
 
-@pytest.fixture(scope="module", params=wanted_majors(), ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=end_majors(), ids=lambda major: f"pg{major}")
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     archive = tmp_path_factory.mktemp("archive")
     for folder in (archive, *archive.parents[:2]):
