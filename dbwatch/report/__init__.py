@@ -99,3 +99,7 @@ def render(
             from dbwatch.report.markdown import render_markdown
 
             return render_markdown(views, duration_seconds=duration_seconds, comparison=manner.comparison)
+        case Format.HTML:
+            from dbwatch.report.statuspage import StatusPage
+
+            return StatusPage().report(views, manner.comparison)

@@ -16,10 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from dbwatch.exposition import CompatPages, Exposition, Format, NoSuchPageError, negotiate
+from dbwatch.report.statuspage import StatusPage
 from dbwatch.store import Store
 from dbwatch.web.encoding import accepts_gzip, respond
 from dbwatch.web.headers import content_security_policy
-from dbwatch.web.statuspage import StatusPage
 
 _NOT_KEPT = {"cache-control": "no-store"}
 # A browser sends its stored password with whatever a foreign page makes it post; who posts by hand sends none of these.

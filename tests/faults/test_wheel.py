@@ -147,7 +147,7 @@ def test_it_holds_the_package_and_the_bundled_files_and_nothing_else(source: Pat
     names = set(zipfile.ZipFile(wheel).namelist())
     of_package = {name for name in names if ".dist-info/" not in name}
     assert of_package == package | bundled
-    assert {"dbwatch/py.typed", "dbwatch/web/templates/status.html"} <= of_package
+    assert {"dbwatch/py.typed", "dbwatch/report/templates/status.html"} <= of_package
     assert "dbwatch/bundled/checks/postgres/unused_index.yaml" in of_package
 
 

@@ -1,4 +1,7 @@
-"""Owns the status page as HTML: one document, one inline style, no script. The template escapes everything shown."""
+"""Owns a report as a page: one document, one inline style, no script. The template escapes everything shown.
+
+The daemon serves it live; `dbwatch check --format html` writes it into a file.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from dbwatch.report.overview import overview
 from dbwatch.store import TargetView
-from dbwatch.web.overview import overview
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+    from dbwatch.report.baseline import Comparison
 
 REFRESH_SECONDS: Final = 15
 
@@ -24,7 +29,7 @@ class StatusPage:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._style = resources.files("dbwatch.web").joinpath("templates/style.css").read_text("utf-8")
+        self._style = resources.files("dbwatch.report").joinpath("templates/style.css").read_text("utf-8")
 
     @functools.cached_property
     def _template(self) -> Template:
@@ -32,11 +37,12 @@ class StatusPage:
         from jinja2 import Environment, PackageLoader, StrictUndefined
 
         environment = Environment(
-            loader=PackageLoader("dbwatch.web"),
+            loader=PackageLoader("dbwatch.report"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            keep_trailing_newline=True,
         )
         return environment.get_template("status.html")
 
@@ -46,11 +52,27 @@ class StatusPage:
         return f"sha256-{base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()}"
 
     def render(self, views: Sequence[TargetView], *, refreshing: bool = True) -> str:
+        """The page as the daemon serves it, which its reader may keep open."""
+        return self._rendered(views, live=True, refresh_seconds=REFRESH_SECONDS if refreshing else 0)
+
+    def report(self, views: Sequence[TargetView], comparison: Comparison | None = None) -> str:
+        """What one pass found, as a document that stands alone."""
+        return self._rendered(views, comparison, live=False, refresh_seconds=0)
+
+    def _rendered(
+        self,
+        views: Sequence[TargetView],
+        comparison: Comparison | None = None,
+        *,
+        live: bool,
+        refresh_seconds: int,
+    ) -> str:
         from markupsafe import Markup
 
         return self._template.render(
-            page=overview(views, self._clock()),
+            page=overview(views, self._clock(), comparison),
+            live=live,
             # Our own file, never anybody's text.
             style=Markup(self._style),  # noqa: S704
-            refresh_seconds=REFRESH_SECONDS if refreshing else 0,
+            refresh_seconds=refresh_seconds,
         )

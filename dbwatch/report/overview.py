@@ -1,4 +1,4 @@
-"""Owns what the status page says, as plain words in the order a tired person needs them. Pure; knows no HTML.
+"""Owns what a page says of the targets, as plain words in the order a tired person needs them. Pure; knows no HTML.
 
 Worst first. Checks that are blind for one and the same reason become one entry: a server that is down is one problem,
 not fifty.
@@ -7,11 +7,14 @@ not fifty.
 from __future__ import annotations
 
 import datetime
+import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from dbwatch.catalogue import Check
 from dbwatch.model import Finding, Outcome, Reason, Status
+from dbwatch.report.baseline import Comparison
 from dbwatch.store import CheckView, TargetView
 from dbwatch.units import duration_text
 
@@ -29,6 +32,7 @@ class Shown:
     status: str
     message: str
     fix: str | None
+    novelty: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,10 @@ class Overview:
     now_iso: str
 
 
-def overview(views: Sequence[TargetView], now_seconds: float) -> Overview:
-    """What there is to say at this moment of the wall clock."""
-    targets = sorted((_target(view, now_seconds) for view in views), key=lambda target: -_severity(target.status))
+def overview(views: Sequence[TargetView], now_seconds: float, comparison: Comparison | None = None) -> Overview:
+    """What there is to say at this moment of the wall clock, and what of it is new to a baseline."""
+    shown = [_target(view, now_seconds, comparison) for view in views]
+    targets = sorted(shown, key=lambda target: -_severity(target.status))
     now = datetime.datetime.fromtimestamp(now_seconds, tz=datetime.UTC)
     worst = max((target.status for target in targets), key=_severity, default=str(Status.OK))
     return Overview(
@@ -127,12 +132,12 @@ def _headline(targets: Sequence[TargetOverview]) -> str:
     return "Looking for the first time" if any(target.status == NEW for target in targets) else "All is well"
 
 
-def _target(view: TargetView, now_seconds: float) -> TargetOverview:
+def _target(view: TargetView, now_seconds: float, comparison: Comparison | None) -> TargetOverview:
     ran = [(known, known.outcome) for known in view.checks if known.outcome is not None]
     state = view.state
     lost = state.up is False and state.facts is None
     link = {None: NEW, True: "up", False: "down"}[state.up]
-    problems = tuple(_problems(ran, now_seconds))
+    problems = tuple(_problems(ran, now_seconds, functools.partial(_shown, view.target.name, comparison)))
     status = str(Status.CRITICAL) if lost else NEW if not ran else str(_settled(ran))
     told = [out.status for _, out in ran if out.reason not in _WAITING]
     return TargetOverview(
@@ -177,7 +182,9 @@ def _urgency(pair: tuple[CheckView, Outcome]) -> tuple[int, str, str, float, str
     return -outcome.status.severity, str(outcome.reason), blind, check.every, check.name
 
 
-def _problems(ran: Iterable[tuple[CheckView, Outcome]], now_seconds: float) -> Iterable[Problem]:
+def _problems(
+    ran: Iterable[tuple[CheckView, Outcome]], now_seconds: float, show: Callable[[Check, Finding], Shown]
+) -> Iterable[Problem]:
     bad = [
         (known, out) for known, out in ran if out.status.severity > Status.OK.severity and out.reason not in _WAITING
     ]
@@ -185,10 +192,10 @@ def _problems(ran: Iterable[tuple[CheckView, Outcome]], now_seconds: float) -> I
     bad.sort(key=_urgency)
     for cause, same in itertools.groupby(bad, key=_cause):
         members = list(same)
-        out = members[0][1]
+        first, out = members[0]
         changed = [k.changed_at_seconds for k, _ in members if k.changed_at_seconds is not None]
         since = min(changed, default=out.finished_at_seconds)
-        shown = tuple(_shown(finding) for finding in out.findings)
+        shown = tuple(show(first.check, finding) for finding in out.findings)
         yield Problem(
             status=str(out.status),
             checks=tuple(k.check.name for k, _ in members),
@@ -208,8 +215,10 @@ def _cause(pair: tuple[CheckView, Outcome]) -> tuple[str, str, str]:
     return "blind", str(out.reason or "unknown"), out.summary
 
 
-def _shown(finding: Finding) -> Shown:
-    return Shown(str(finding.status), finding.message, finding.fix)
+def _shown(target: str, comparison: Comparison | None, check: Check, finding: Finding) -> Shown:
+    news = comparison is not None and comparison.is_news(target, check.name, finding)
+    novelty = str(comparison.of(target, check.name, finding)) if comparison is not None and news else None
+    return Shown(str(finding.status), finding.message, finding.fix, novelty)
 
 
 def _groups(views: Sequence[CheckView]) -> tuple[Group, ...]:

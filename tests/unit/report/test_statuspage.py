@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import html
 import re
@@ -12,8 +13,9 @@ import pytest
 
 from dbwatch.catalogue import Check
 from dbwatch.model import Outcome, Reason, Status
+from dbwatch.report.baseline import compare, recorded
+from dbwatch.report.statuspage import StatusPage
 from dbwatch.store import Store, TargetState
-from dbwatch.web.statuspage import StatusPage
 from tests.unit.exposition.world import UNUSED_INDEX, answer, check_of, facts, index_row, no_answer, target_of
 
 NOW = 1_700_000_000.0
@@ -120,6 +122,26 @@ def test_whatever_a_database_is_named_stays_text(page: Page) -> None:
     assert not [name for name, _ in read.attributes if name.startswith("on")]
     assert read.text.count(HOSTILE) >= 4
     assert f"DROP INDEX {HOSTILE};" in read.code
+
+
+def test_as_a_report_it_stands_alone(page: Page) -> None:
+    page.put(bad(page.a, Status.CRITICAL, HOSTILE, fix=f"DROP INDEX {HOSTILE};"), answer(page.b))
+    read = Reader(StatusPage(lambda: NOW).report(page.store.views()))
+    assert read.open == []
+    assert f"DROP INDEX {HOSTILE};" in read.code
+    assert not {"link", "img", "script", "footer"} & set(read.tags)
+    assert not [value for name, value in read.attributes if name in ("href", "http-equiv")]
+    assert "2023-11-14T22:13:20+00:00" in read.text
+    assert " for " not in read.text.partition("why it matters")[0]
+
+
+def test_a_report_marks_what_the_baseline_did_not_have(page: Page) -> None:
+    page.put(bad(page.a, Status.WARNING, "a_idx"))
+    known = recorded(page.store.views(), datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC))
+    page.put(bad(page.a, Status.WARNING, "a_idx", "b_idx"))
+    views = page.store.views()
+    shown = StatusPage(lambda: NOW).report(views, compare(known, views))
+    assert re.findall("<strong>(.*?)</strong>.*?<bdi>(.*?)</bdi>", shown) == [("new", "shop.b_idx is bad")]
 
 
 def test_nothing_is_fetched_and_the_style_is_the_one_the_policy_allows(page: Page) -> None:
