@@ -204,17 +204,7 @@ def quoted_ident(name: str) -> str | None:
     if all(_is_plain(character) for character in name):
         return '"' + name.replace('"', '""') + '"'
     # The statement is shown on terminals and pasted: U&"" says a control character without holding one.
-    escaped = "".join(_unicode_escape(character) for character in name)
-    return f'U&"{escaped}"'
-
-
-def _unicode_escape(character: str) -> str:
-    if character in '\\"':
-        return character * 2
-    if _is_plain(character):
-        return character
-    code = ord(character)
-    return f"\\{code:04X}" if code < 0x10000 else f"\\+{code:06X}"
+    return "U&" + _spelt(name, '"', "\\{:04X}", "\\+{:06X}")
 
 
 def quoted_literal(text: str) -> str | None:
@@ -223,17 +213,21 @@ def quoted_literal(text: str) -> str | None:
         return None
     if "\\" not in text and all(_is_plain(character) for character in text):
         return "'" + text.replace("'", "''") + "'"
-    escaped = "".join(_literal_escape(character) for character in text)
-    return f"E'{escaped}'"
+    return "E" + _spelt(text, "'", "\\u{:04x}", "\\U{:08x}")
 
 
-def _literal_escape(character: str) -> str:
-    if character in "\\'":
-        return character * 2
-    if _is_plain(character):
-        return character
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+def _spelt(text: str, quote: str, short: str, long: str) -> str:
+    """The text in quotes: these and backslashes twice, what nobody can see by its number, in `short` if that fits."""
+
+    def spelt(character: str) -> str:
+        if character in ("\\", quote):
+            return character * 2
+        if _is_plain(character):
+            return character
+        code = ord(character)
+        return (short if code < 0x10000 else long).format(code)
+
+    return quote + "".join(spelt(character) for character in text) + quote
 
 
 def _fits_sql(text: str) -> bool:

@@ -6,14 +6,15 @@ One pass must be enough: a check that lacks one right is not run, so what it wou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.schema import Scope
 from dbwatch.doctor.diagnosis import Step
 from dbwatch.doctor.patient import Patient
-from dbwatch.doctor.platforms import Platform, extension_change, preload_change, setting_change
+from dbwatch.doctor.platforms import Platform, setting_change
 from dbwatch.doctor.postgres_advice import advice_steps
+from dbwatch.doctor.postgres_extensions import STATEMENTS, extension_steps
 from dbwatch.doctor.remedies import remedy_steps
 from dbwatch.model import Reason
 from dbwatch.template import quoted_ident
@@ -31,8 +32,6 @@ MEASURING = frozenset(
 )
 """Settings that only say what the server counts: those may be switched on for a check. Others are the owner's."""
 
-_STATEMENTS = "pg_stat_statements"
-_PRELOADED = frozenset({_STATEMENTS})
 _MONITOR = "pg_monitor"
 _READ_ALL = "pg_read_all_data"
 _IN_MONITOR = frozenset({_MONITOR, "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables"})
@@ -47,7 +46,7 @@ def steps(patient: Patient) -> tuple[Step, ...]:
         *_privileges(patient),
         *_connects(patient),
         *_settings(patient),
-        *_extensions(patient),
+        *extension_steps(patient),
         *remedy_steps(patient),
         *advice_steps(patient.target, patient.platform, patient.facts, patient.survey),
         *_analyzes(patient),
@@ -183,11 +182,11 @@ def _settings(patient: Patient) -> Iterator[Step]:
     for name in ("track_activities", "track_counts"):
         if known.get(name) == "off":
             wanted[name, "on"] = everything
-    readers = [check.name for check in patient.applying() if check.requires.extension == _STATEMENTS]
+    readers = [check.name for check in patient.applying() if check.requires.extension == STATEMENTS]
     if readers and known.get("compute_query_id") == "off":
         wanted["compute_query_id", "auto"] = readers
-    if readers and known.get(f"{_STATEMENTS}.track") == "none":
-        wanted[f"{_STATEMENTS}.track", "top"] = readers
+    if readers and known.get(f"{STATEMENTS}.track") == "none":
+        wanted[f"{STATEMENTS}.track", "top"] = readers
     for (name, value), checks in wanted.items():
         change = setting_change(patient.platform, name, value, restart=False)
         yield Step(
@@ -210,73 +209,6 @@ def measuring(check: Check) -> tuple[str, str] | None:
     return match[1], match[3] if match[2] == "=" else "on"
 
 
-def _extensions(patient: Patient) -> Iterator[Step]:
-    wanted: dict[str, list[Check]] = {}
-    for check in patient.applying():
-        if check.requires.extension is not None:
-            wanted.setdefault(check.requires.extension, []).append(check)
-    for name, checks in wanted.items():
-        if name in _PRELOADED and not _loaded(patient, name):
-            change = preload_change(patient.platform, name, patient.facts.settings.get("shared_preload_libraries"))
-            yield Step(
-                what=f"the library {name} is not loaded",
-                why="it counts only when the server loads it at its start",
-                needed=True,
-                statements=change.statements,
-                database=patient.facts.database,
-                instead=change.instead,
-                restart=True,
-                reason=Reason.EXTENSION,
-                checks=_names(checks),
-            )
-        everywhere = any(check.scope is Scope.DATABASE for check in checks)
-        for database in patient.survey.databases if everywhere else [patient.survey.database(patient.facts.database)]:
-            if database is not None and database.error is None:
-                yield from _extension(patient, name, database.name, checks)
-
-
-def _extension(patient: Patient, name: str, database: str, checks: Sequence[Check]) -> Iterator[Step]:
-    survey = patient.survey.database(database)
-    offer = survey.extensions.get(name) if survey is not None else None
-    quoted = quoted_ident(name) or name
-    if offer is None or (offer.installed is None and offer.offered is None):
-        yield Step(
-            what=f"the extension {name} is not on the server",
-            why="its files are missing",
-            needed=True,
-            instead=f"install the package that has {name} (postgresql-contrib), or ask the provider for it",
-            reason=Reason.EXTENSION,
-            checks=_names(checks),
-        )
-    elif offer.installed is None:
-        yield Step(
-            what=f"the extension {name} is not in database {database}",
-            why="its functions are where CREATE EXTENSION puts them",
-            needed=True,
-            statements=(f"CREATE EXTENSION IF NOT EXISTS {quoted};",),
-            database=database,
-            instead=extension_change(patient.platform, name).instead,
-            reason=Reason.EXTENSION,
-            checks=_names(checks),
-        )
-    elif offer.behind:
-        yield Step(
-            what=f"the extension {name} is at {offer.installed} in database {database}, the server has {offer.offered}",
-            why="an older version shows fewer columns; an upgrade of the server leaves it behind",
-            needed=True,
-            statements=(f"ALTER EXTENSION {quoted} UPDATE;",),
-            database=database,
-            reason=Reason.EXTENSION,
-            checks=_names(checks),
-        )
-
-
-def _loaded(patient: Patient, name: str) -> bool:
-    settings = patient.facts.settings
-    listed = settings.get("shared_preload_libraries", "")
-    return name in patient.platform.preloads or f"{name}.max" in settings or name in listed
-
-
 def _analyzes(patient: Patient) -> Iterator[Step]:
     found: dict[str, list[str]] = {}
     for check, error, database in patient.wanting(Reason.STATISTICS):
@@ -294,10 +226,6 @@ def _analyzes(patient: Patient) -> Iterator[Step]:
             reason=Reason.STATISTICS,
             checks=_once(checks),
         )
-
-
-def _names(checks: Iterable[Check]) -> tuple[str, ...]:
-    return tuple(check.name for check in checks)
 
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
-"""Owns the types of the language: which pieces fit together, and what to say when they do not.
+"""Owns the types of the language: which values fit together, and what to say when they do not.
 
 Refuses to know the grammar (the parser calls in here with pieces it has read) and any value. Every rule is
-checked while the tree is built, so a finished Expression needs no second look.
+checked while the tree is built, so a finished Expression needs no second look. What a value becomes in a condition
+is in `conditions`.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -24,18 +25,13 @@ from dbwatch.levels.nodes import (
     Column,
     ColumnKind,
     ColumnRef,
-    Compare,
-    Comparison,
     Flag,
     Function,
-    Membership,
     Negate,
     Node,
-    Not,
     Number,
     Operator,
     Text,
-    Truthy,
 )
 from dbwatch.units import BYTE_UNITS, TIME_UNITS
 
@@ -157,7 +153,7 @@ def call(function: Function, at: Token, target: Token, columns: Mapping[str, Col
     if ref.column.kind not in {ColumnKind.GAUGE, ColumnKind.DETAIL_NUMBER}:
         raise LevelError(f"eta() needs a gauge, {ref.name} is a {_kind(ref)}", target.offset)
     require(limit, Sort.NUMBER, "the limit of eta()")
-    _same_dimension(base, limit, limit.offset, "the limit of eta() on")
+    same_dimension(base, limit, limit.offset, "the limit of eta() on")
     node = Call(function, ref, limit.node)  # type: ignore[arg-type]  # a NUMBER piece is a value node
     return grown(Piece(node, Sort.NUMBER, at.offset, Dimension.SECONDS), base, limit)
 
@@ -214,7 +210,7 @@ def combine(operator: Operator, left: float, right: float) -> float | None:
 
 def _combined_dimension(operator: Operator, left: Piece, right: Piece, offset: int) -> Dimension | None:
     if operator in {Operator.ADD, Operator.SUBTRACT}:
-        _same_dimension(left, right, offset, "'+' or '-' between")
+        same_dimension(left, right, offset, "'+' or '-' between")
         return left.dimension or right.dimension
     if operator is Operator.DIVIDE and left.dimension is not None and left.dimension is right.dimension:
         return Dimension.RATIO
@@ -230,87 +226,7 @@ def _scales(piece: Piece) -> bool:
     return plain or piece.dimension is Dimension.RATIO
 
 
-def _same_dimension(left: Piece, right: Piece, offset: int, what: str) -> None:
+def same_dimension(left: Piece, right: Piece, offset: int, what: str) -> None:
+    """LevelError when both have one and it is not the same; `what` is the beginning of the message."""
     if left.dimension and right.dimension and left.dimension is not right.dimension:
         raise LevelError(f"{what} {left.dimension.value} and {right.dimension.value}: units do not fit", offset)
-
-
-def compare(comparison: Comparison, left: Piece, right: Piece, offset: int) -> Piece:
-    """Two numbers, two texts, or a 0/1 column and a flag."""
-    for side in (left, right):
-        if side.sort is Sort.CONDITION:
-            raise LevelError(f"{comparison} compares values, this is a condition: join with 'and'", side.offset)
-    if not (left.mentions_column or right.mentions_column):
-        raise LevelError("this comparison mentions no column, so it never changes", left.offset)
-    sorts = {left.sort, right.sort}
-    if Sort.FLAG in sorts:
-        _check_flag(comparison, left, right, offset)
-    elif sorts == {Sort.TEXT}:
-        _check_texts(comparison, left, right, offset)
-    elif sorts == {Sort.NUMBER}:
-        _same_dimension(left, right, offset, "this compares")
-    else:
-        raise LevelError(f"this compares {left.sort.value} with {right.sort.value}", offset)
-    node = Compare(comparison, left.node, right.node)  # type: ignore[arg-type]
-    return grown(Piece(node, Sort.CONDITION, left.offset), left, right)
-
-
-def _check_flag(comparison: Comparison, left: Piece, right: Piece, offset: int) -> None:
-    value = right if left.sort is Sort.FLAG else left
-    if value.sort is not Sort.NUMBER or not isinstance(value.node, ColumnRef):
-        raise LevelError("true and false are compared with a column that is 0 or 1", value.offset)
-    if comparison not in {Comparison.EQUAL, Comparison.NOT_EQUAL}:
-        raise LevelError("true and false are compared with == or !=", offset)
-
-
-def _check_texts(comparison: Comparison, left: Piece, right: Piece, offset: int) -> None:
-    if comparison not in {Comparison.EQUAL, Comparison.NOT_EQUAL}:
-        raise LevelError(f"text has no order: use == or !=, not {comparison}", offset)
-    for column, other in ((left, right), (right, left)):
-        if isinstance(other.node, Text):
-            _check_choice(column.node, other.node.value, other.offset)
-
-
-def _check_choice(column: Node, choice: str, offset: int) -> None:
-    # Prometheus cannot tell an empty label from no label, and no label is NULL.
-    if choice == "" and isinstance(column, ColumnRef) and column.column.kind is ColumnKind.LABEL:
-        raise LevelError("an empty label is NULL, and no comparison with NULL holds", offset)
-
-
-def membership(operand: Piece, choices: Sequence[Token], offset: int) -> Piece:
-    """`column in ('a', 'b')`."""
-    if not isinstance(operand.node, ColumnRef) or operand.sort is not Sort.TEXT:
-        raise LevelError(f"'in' is for a text column, this is {operand.sort.value}", operand.offset)
-    for choice in choices:
-        _check_choice(operand.node, choice.text, choice.offset)
-    node = Membership(operand.node, tuple(choice.text for choice in choices))
-    return grown(Piece(node, Sort.CONDITION, offset), operand)
-
-
-def condition(piece: Piece) -> Piece:
-    """The piece as a condition: a bare 0/1 column becomes one, anything else must be one."""
-    match piece.sort, piece.node:
-        case Sort.CONDITION, _:
-            return piece
-        case Sort.NUMBER, ColumnRef() as ref:
-            return grown(Piece(Truthy(ref), Sort.CONDITION, piece.offset), piece)
-        case Sort.FLAG, _:
-            raise LevelError("true and false are compared with a column, like receiver_up == true", piece.offset)
-        case _:
-            raise LevelError(f"a condition is needed, this is {piece.sort.value}: compare it", piece.offset)
-
-
-def negation(operator: Token, operand: Piece) -> Piece:
-    """`not`."""
-    inner = condition(operand)
-    return grown(Piece(Not(inner.node), Sort.CONDITION, operator.offset), inner)  # type: ignore[arg-type]
-
-
-def joined(join: type[AllOf | AnyOf], operands: Sequence[Piece]) -> Piece:
-    """`and`/`or` over two or more conditions, flattened: grouping does not change what they mean."""
-    pieces = [condition(operand) for operand in operands]
-    nodes: list[Node] = []
-    for piece in pieces:
-        nodes.extend(piece.node.operands if isinstance(piece.node, join) else (piece.node,))
-    node = join(tuple(nodes))  # type: ignore[arg-type]
-    return grown(Piece(node, Sort.CONDITION, pieces[0].offset), *pieces, flattened=join)

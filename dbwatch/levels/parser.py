@@ -1,7 +1,7 @@
 """Owns the grammar, by recursive descent, and the two doors into it: `parse_level` and `parse_value`.
 
-Refuses to know what fits together; `meaning` decides that as the pieces arrive. Recursion is counted, so a
-text of brackets ends in a LevelError and never in a RecursionError.
+Refuses to know what fits together; `meaning` and `conditions` decide that as the pieces arrive. Recursion is
+counted, so a text of brackets ends in a LevelError and never in a RecursionError.
 
     or_      and_ { "or" and_ }
     and_     not_ { "and" not_ }
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from dbwatch.levels import meaning
+from dbwatch.levels import conditions, meaning
 from dbwatch.levels.canonical import canonical
 from dbwatch.levels.errors import LevelError
 from dbwatch.levels.lexer import MAX_TEXT, UNITS, Token, TokenKind, tokenize
@@ -28,7 +28,7 @@ from dbwatch.levels.nodes import AllOf, AnyOf, Column, Comparison, Expression, F
 
 def parse_level(text: str, columns: Mapping[str, Column]) -> Expression:
     """The condition a text states about one row; LevelError says what is wrong and where."""
-    piece = meaning.condition(_parse(text, columns))
+    piece = conditions.condition(_parse(text, columns))
     return _finished(piece)
 
 
@@ -106,34 +106,34 @@ class _Parser:
         while self._now.is_keyword("or"):
             self._take()
             operands.append(self._and())
-        return operands[0] if len(operands) == 1 else meaning.joined(AnyOf, operands)
+        return operands[0] if len(operands) == 1 else conditions.joined(AnyOf, operands)
 
     def _and(self) -> Piece:
         operands = [self._not()]
         while self._now.is_keyword("and"):
             self._take()
             operands.append(self._not())
-        return operands[0] if len(operands) == 1 else meaning.joined(AllOf, operands)
+        return operands[0] if len(operands) == 1 else conditions.joined(AllOf, operands)
 
     def _not(self) -> Piece:
         if not self._now.is_keyword("not"):
             return self._relation()
         operator = self._take()
         with self._deeper():
-            return meaning.negation(operator, self._not())
+            return conditions.negation(operator, self._not())
 
     def _relation(self) -> Piece:
         left = self._sum()
         if (comparison := self._comparison()) is not None:
             offset = self._take().offset
-            piece = meaning.compare(comparison, left, self._sum(), offset)
+            piece = conditions.compare(comparison, left, self._sum(), offset)
             if self._comparison() is not None:
                 raise LevelError("comparisons are not chained: join two with 'and'", self._now.offset)
             return piece
         if self._now.is_keyword("in"):
             return self._membership(left)
         if self._now.is_keyword("not") and self._next.is_keyword("in"):
-            return meaning.negation(self._take(), self._membership(left))
+            return conditions.negation(self._take(), self._membership(left))
         return left
 
     def _comparison(self) -> Comparison | None:
@@ -148,7 +148,7 @@ class _Parser:
             self._take()
             choices.append(self._choice())
         self._expect(")", "to close the list")
-        return meaning.membership(operand, choices, offset)
+        return conditions.membership(operand, choices, offset)
 
     def _choice(self) -> Token:
         if self._now.kind is not TokenKind.TEXT:

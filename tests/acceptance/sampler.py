@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import math
 import re
-import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self
+
+from tests.harness.beside import Beside
 
 _KEPT = re.compile(r'dbwatch_target_up\{|dbwatch_check_(?:reason|status)\{check="(?P<check>\w+)"')
 
@@ -49,27 +49,18 @@ class Window:
         return {line for line in lines if line.startswith(family + "{") and wanted in line}
 
 
-class Sampler:
+class Sampler(Beside):
     """`with Sampler(port, checks) as sampler:`; `with sampler.window() as window:` gives what was seen inside.
 
     Of every page it remembers who was up, and status and reason of these checks.
     """
 
     def __init__(self, port: int, checks: Collection[str], every: float = 0.05) -> None:
+        super().__init__("sampler")
         self._port = port
         self._checks = frozenset(checks)
         self._every = every
         self._scrapes: list[Scrape] = []
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join(10)
 
     @contextmanager
     def window(self) -> Iterator[Window]:
@@ -82,11 +73,11 @@ class Sampler:
         match = _KEPT.match(line)
         return match is not None and (match["check"] is None or match["check"] in self._checks)
 
-    def _run(self) -> None:
+    def work(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
         before: frozenset[str] = frozenset()
         due = time.monotonic()
-        while not self._ending.wait(max(0.0, due - time.monotonic())):
+        while not self.ending.wait(max(0.0, due - time.monotonic())):
             started = time.monotonic()
             try:
                 connection.request("GET", "/metrics")

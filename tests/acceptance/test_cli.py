@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from dbwatch.report import Format
+from tests.acceptance.chosen import config
 from tests.acceptance.command import PROGRAM, Answer, clean_environment, dbwatch
 from tests.conftest import FreshPostgres, FreshRedis, wanted_majors
 from tests.harness import promtool
@@ -26,19 +27,6 @@ from tests.harness.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 ESCAPE = "\x1b"
-PAST = """\
-summary: A number that a test chose
-group: tests
-why: the tests want a verdict of their own
-sql: select name, number::float8 as number from (values ('one', 1), ('two', 2)) as v (name, number)
-columns:
-  name: {use: label}
-  number: {use: gauge, metric: dbwatch_pg_chosen_number, help: A number.}
-levels: {critical: number > 100, warning: number > 100}
-key: [name]
-message: "{name} is {number}"
-runbook: {meaning: a, impact: b, diagnosis: c, mitigation: d}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +47,6 @@ def pg() -> Iterator[Postgres]:
 @pytest.fixture(scope="module")
 def url(pg: Postgres) -> str:
     return pg.url("dbwatch")
-
-
-def config(folder: Path, *targets: str, rest: str = "") -> Path:
-    """A configuration with the check `chosen` of our own beside the bundled ones."""
-    own = folder / "own" / "postgres" / "chosen.yaml"
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text(PAST)
-    path = folder / "dbwatch.yaml"
-    path.write_text("targets:\n" + "".join(f"  - {{{target}}}\n" for target in targets) + "checks_dir: own\n" + rest)
-    return path
 
 
 def names(answer: Answer) -> set[str]:

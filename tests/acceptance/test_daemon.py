@@ -6,56 +6,28 @@ Its reload and its end are in tests/faults/test_reload_and_end.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.command import dbwatch
+from tests.acceptance.shop_and_cache import World, config, shop_and_cache, target
 from tests.harness.daemon import Daemon
-from tests.harness.postgres import Postgres
 from tests.harness.prometheus import Prometheus
 from tests.harness.promtool import check_metrics
 from tests.harness.proxy import Proxy
-from tests.harness.redis import RedisServer
+from tests.harness.series import up
 from tests.harness.waiting import eventually
 
 ALERTS = sorted((Path(__file__).parents[2] / "alerts").glob("*.rules.yaml"))
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
-TARGET = "  - {{name: {name}, engine: {engine}, url: '{url}'{more}}}\n"
-
-
-def target(name: str, url: str, engine: str = "postgres", more: str = "") -> str:
-    return TARGET.format(name=name, engine=engine, url=url, more=more)
-
-
-def config(*targets: str, defaults: str = "") -> str:
-    return f"{defaults}targets:\n{''.join(targets)}"
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    pg: Postgres
-    redis: RedisServer
-    url: str
-
-    @property
-    def text(self) -> str:
-        return config(target("shop", self.url), target("cache", self.redis.url(), "redis"))
-
-    def backends(self, application_name: str = "dbwatch") -> set[int]:
-        rows = self.pg.sql("SELECT pid FROM pg_stat_activity WHERE application_name = %s", [application_name])
-        return {pid for (pid,) in rows}
-
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with Postgres(18) as pg, RedisServer("redis-7.0") as redis:
-        url = pg.create_monitor_role(grants=("pg_monitor", "pg_read_all_data"))
-        pg.sql("CREATE EXTENSION pg_stat_statements")
-        yield World(pg, redis, url)
+    with shop_and_cache() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -138,13 +110,13 @@ def test_the_first_scrape_comes_before_the_first_pass(world: World) -> None:
     with Proxy(world.pg.port) as proxy:
         proxy.deaf()
         with Daemon(config_text=config(target("shop", proxy.url(world.url)))) as daemon:
-            assert 'dbwatch_target_up{engine="postgres",target="shop"} 0.0' in daemon.metrics().splitlines()
+            assert up("shop", 0) in daemon.metrics().splitlines()
             assert daemon.get("/readyz").status_code == 503
             assert daemon.get("/").status_code == 200
             assert daemon.status()["targets"][0]["target"] == "shop"
             assert check_metrics(daemon.metrics()) == ""
             proxy.pass_()
-            daemon.wait_metric('dbwatch_target_up{engine="postgres",target="shop"} 1.0')
+            daemon.wait_metric(up("shop", 1))
             daemon.wait_ready()
 
 

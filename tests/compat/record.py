@@ -34,9 +34,7 @@ def main(names: list[str]) -> int:
     for name in names or list(RIGS):
         version, pages = RIGS[name]()
         kept = {
-            server: {
-                family: seen for family, seen in page.items() if not family.startswith(("go_", "process_", "promhttp_"))
-            }
+            server: {family: seen for family, seen in page.items() if not family.startswith(recording.OF_ITS_PROCESS)}
             for server, page in pages.items()
         }
         recording.save(recording.recording(name, version, kept))

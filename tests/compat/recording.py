@@ -13,6 +13,8 @@ from pathlib import Path
 from tests.compat.scraped import Scraped
 
 FOLDER = Path(__file__).parent / "recorded"
+OF_ITS_PROCESS = ("go_", "process_", "promhttp_")
+"""Families of any exporter by their beginning; nobody watches a server by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,21 @@ def recording(exporter: str, version: str, pages: Mapping[str, Mapping[str, Scra
         labels = sorted({label for family in seen.values() for label in family.label_names if label != "__part__"})
         families[name] = Recorded(next(iter(seen.values())).kind, tuple(labels), tuple(seen))
     return Recording(exporter, version.split("-")[0], tuple(pages), families)
+
+
+def differences(recorded: Recording, pages: Mapping[str, Mapping[str, Scraped]]) -> list[str]:
+    """What `pages` by server show and the recording does not tell; of the exporter's own process it tells nothing."""
+    wrong: list[str] = []
+    for server, page in pages.items():
+        for name, family in page.items():
+            known = recorded.families.get(name)
+            if name.startswith(OF_ITS_PROCESS):
+                continue
+            if known is None or known.kind != family.kind or not set(family.label_names) <= {*known.labels, "__part__"}:
+                wrong.append(f"{server}: {name} {family.kind} {family.label_names}")
+            elif server not in known.servers:
+                wrong.append(f"{server}: {name} is not recorded for this server")
+    return wrong
 
 
 def load(exporter: str) -> Recording:

@@ -107,14 +107,5 @@ def test_the_recording_is_what_the_exporter_shows(look: Look) -> None:
     recorded = recording.load(EXPORTER)
     if not look.version.startswith(recorded.version):
         pytest.skip(f"{EXPORTER} {recorded.version} was recorded, this is {look.version}")
-    wrong: list[str] = []
-    for server, seen in look.servers.items():
-        for name, family in seen.before.items():
-            known = recorded.families.get(name)
-            if name.startswith(("go_", "process_", "promhttp_")):
-                continue
-            if known is None or known.kind != family.kind or not set(family.label_names) <= {*known.labels, "__part__"}:
-                wrong.append(f"{server}: {name} {family.kind} {family.label_names}")
-            elif server not in known.servers:
-                wrong.append(f"{server}: {name} is not recorded for this server")
+    wrong = recording.differences(recorded, {server: seen.before for server, seen in look.servers.items()})
     assert wrong == [], "python -m tests.compat.record redis_exporter"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-
-import structlog
 
 from dbwatch import logs
 from dbwatch.catalogue import Check
@@ -26,6 +23,7 @@ from dbwatch.model import Engine, Outcome
 from dbwatch.runner.plan import selected
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store, TargetState
+from tests.own_logging import own_logging
 
 ASKED = "select 'mail'::text as queue, 1 as length"
 CHECK = """\
@@ -105,22 +103,17 @@ class Bench:
 def bench(target: Target, checks: Sequence[Check], *, adapter: Adapter | None = None) -> Iterator[Bench]:
     """A lane with its own store, page, watchdog and log."""
     log = io.StringIO()
-    root = logging.getLogger()
-    handlers, level, configured = root.handlers[:], root.level, structlog.get_config()
-    _listen(log)
-    watchdog, store = Watchdog(), Store()
-    exposition = Exposition(store, SimpleNamespace(tick_timestamp_seconds=0.0))
-    store.subscribe(exposition.update)
-    lane = Lane(target, adapter or Engines().adapter(target.engine), checks, store, watchdog)
-    try:
-        yield Bench(lane, store, exposition, log)
-    finally:
-        lane.shut()
-        watchdog.close()
-        logs.close()
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        structlog.configure(**configured)
+    with own_logging():
+        _listen(log)
+        watchdog, store = Watchdog(), Store()
+        exposition = Exposition(store, SimpleNamespace(tick_timestamp_seconds=0.0))
+        store.subscribe(exposition.update)
+        lane = Lane(target, adapter or Engines().adapter(target.engine), checks, store, watchdog)
+        try:
+            yield Bench(lane, store, exposition, log)
+        finally:
+            lane.shut()
+            watchdog.close()
 
 
 def _listen(log: io.StringIO) -> None:

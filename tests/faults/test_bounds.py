@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -34,6 +34,8 @@ from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store
 from tests.checks.cases import CHECKS
 from tests.conftest import wanted_majors
+from tests.faults.head_count import HeadCount
+from tests.harness.beside import Beside
 from tests.harness.cluster import give_to_server_user
 from tests.harness.daemon import Daemon
 from tests.harness.postgres import Postgres
@@ -231,34 +233,6 @@ def hundreds() -> Iterator[Postgres]:
         yield server
 
 
-class Sessions:
-    """The most sessions of ours at any look."""
-
-    def __init__(self, pg: Postgres) -> None:
-        self.most = self.looks = 0
-        self._pg = pg
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sessions", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
-        before: set[Any] = set()
-        with self._pg.connect() as eye:
-            while not self._ending.wait(0.1):
-                rows = eye.execute(b"SELECT pid FROM pg_stat_activity WHERE usename = 'dbwatch'").fetchall()
-                pids = {pid for (pid,) in rows}
-                # One whose client has left needs a moment to notice.
-                self.most, self.looks = max(self.most, len(pids & before)), self.looks + 1
-                before = pids
-
-
 @contextmanager
 def lane_at(pg: Postgres, *checks: Check) -> Iterator[Lane]:
     target = Target(name="one", engine=Engine.POSTGRES, host=pg.host, port=pg.port, user="dbwatch", database="postgres")
@@ -281,7 +255,7 @@ def own_check(folder: Path, name: str, text: str) -> Check:
 @pytest.mark.timeout(200)
 def test_row_36_three_hundred_databases_one_after_another(hundreds: Postgres, tmp_path: Path) -> None:
     where = replace(own_check(tmp_path, "where", WHERE), timeout=120.0)
-    with Sessions(hundreds) as sessions, lane_at(hundreds, where) as lane:
+    with HeadCount(hundreds) as sessions, lane_at(hundreds, where) as lane:
         whole = lane.run("where")
     assert whole.status is Status.OK, whole
     assert {row.labels["name"] for row in whole.rows} >= {f"db_{number}" for number in range(DATABASES)}
@@ -334,27 +308,18 @@ def test_row_55_sixty_four_descriptors(pg: Postgres) -> None:
         assert descriptors(daemon.pid) < 40
 
 
-class Crowd:
+class Crowd(Beside):
     """A hundred peers that say nothing; who is sent away comes back."""
 
     def __init__(self, port: int) -> None:
+        super().__init__("crowd")
         self._port = port
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="crowd", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
+    def work(self) -> None:
         peers: list[socket.socket] = []
-        while not self._ending.wait(0.02):
+        while not self.ending.wait(0.02):
             peers = [peer for peer in peers if self._stays(peer)]
-            while len(peers) < 100 and not self._ending.is_set():
+            while len(peers) < 100 and not self.ending.is_set():
                 try:
                     peers.append(socket.create_connection(("127.0.0.1", self._port), timeout=1))
                 except OSError:

@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from signal import SIGKILL
-from typing import Self
 
 import psycopg
 import pytest
 
 from tests.acceptance.sampler import Sampler, Window, assert_always_answered
+from tests.faults.head_count import HeadCount
 from tests.harness.daemon import Daemon
 from tests.harness.freeze import frozen, frozen_tree
 from tests.harness.postgres import Postgres, StopMode
 from tests.harness.redis import RedisServer
+from tests.harness.series import reason, status, up
 from tests.harness.waiting import consistently, eventually
 
 QUICK = ("server_unreachable", "idle_in_transaction", "blocked_session", "connections_saturated")
@@ -56,18 +57,6 @@ CACHE = "  - {{name: cache, engine: redis, url: '{url}'}}\n"
 
 
 BLOAT_OF_STOCK = 'dbwatch_pg_table_bloat_bytes{database="postgres",relation="stock",schema="public"'
-
-
-def up(target: str, value: int, engine: str = "postgres") -> str:
-    return f'dbwatch_target_up{{engine="{engine}",target="{target}"}} {value:.1f}'
-
-
-def status(target: str, check: str, value: int) -> str:
-    return f'dbwatch_check_status{{check="{check}",target="{target}"}} {value:.1f}'
-
-
-def reason(target: str, check: str, word: str) -> str:
-    return f'dbwatch_check_reason{{check="{check}",reason="{word}",target="{target}"}} 1.0'
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,41 +153,6 @@ class World:
         assert len(lines) < 80, lines
 
 
-class Crowd:
-    """Looks at how many sessions of ours a server has, from a session of its own that outlives restarts."""
-
-    def __init__(self, server: Postgres) -> None:
-        self._server = server
-        self._ending = threading.Event()
-        self.most = 0
-        self._thread = threading.Thread(target=self._run, name="crowd", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join(15)
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                with self._server.connect(connect_timeout=2, options="-c statement_timeout=5s") as session:
-                    self._look(session)
-            except psycopg.Error:
-                self._ending.wait(0.1)
-
-    def _look(self, session: psycopg.Connection[tuple[object, ...]]) -> None:
-        before: set[object] = set()
-        while not self._ending.wait(0.1):
-            rows = session.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'dbwatch'").fetchall()
-            pids = {pid for (pid,) in rows}
-            # A backend whose client has left needs a moment to notice: counted is who is there at two looks.
-            self.most = max(self.most, len(pids & before))
-            before = pids
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     slots = {"max_connections": str(USABLE + 3), "superuser_reserved_connections": "3", "log_connections": "on"}
@@ -222,7 +176,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def crowd(world: World) -> Iterator[None]:
-    with Crowd(world.yard) as yard, Crowd(world.shop) as shop:
+    with HeadCount(world.yard) as yard, HeadCount(world.shop) as shop:
         yield
     assert yard.most <= 2
     assert shop.most <= 2

@@ -15,6 +15,7 @@ from tests.harness.daemon import Daemon
 from tests.harness.fakepg import FakePg
 from tests.harness.postgres import Postgres
 from tests.harness.proxy import Proxy
+from tests.harness.series import reason, status, up
 from tests.harness.waiting import eventually
 
 CHECKS = ("server_unreachable", "idle_in_transaction", "blocked_session", "connections_saturated")
@@ -34,18 +35,6 @@ FAULTS: Mapping[str, tuple[Callable[[Proxy], None], str]] = {
     "cut": (lambda proxy: proxy.cut_after(150), "connection_lost"),
     "cut-later": (lambda proxy: proxy.cut_after(1200), "connection_lost"),
 }
-
-
-def up(target: str, value: int) -> str:
-    return f'dbwatch_target_up{{engine="postgres",target="{target}"}} {value:.1f}'
-
-
-def status(target: str, check: str, value: int) -> str:
-    return f'dbwatch_check_status{{check="{check}",target="{target}"}} {value:.1f}'
-
-
-def reason(target: str, check: str, word: str) -> str:
-    return f'dbwatch_check_reason{{check="{check}",reason="{word}",target="{target}"}} 1.0'
 
 
 @dataclass(frozen=True, slots=True)

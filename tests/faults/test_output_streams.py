@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -22,20 +21,15 @@ from tests.harness.binaries import RedisKind
 from tests.harness.daemon import NOT_INHERITED
 from tests.harness.redis import RedisServer
 from tests.harness.waiting import eventually
+from tests.own_logging import own_logging
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("dbwatch.test")
 
 
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """Logging is one per process: other tests get back what they had."""
-    root = logging.getLogger()
-    handlers, level, old = root.handlers[:], root.level, structlog.get_config()
-    yield
-    logs.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**old)
+@pytest.fixture(name="own_logging")
+def _own_logging() -> Iterator[None]:
+    with own_logging():
+        yield
 
 
 @pytest.mark.usefixtures("own_logging")

@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
 from typing import Any
@@ -19,15 +19,15 @@ from dbwatch.config import Config, zero_config
 from dbwatch.daemon import SHUTDOWN_SECONDS
 from dbwatch.engines.base import Adapter
 from dbwatch.model import Engine
+from tests.acceptance.shop_and_cache import World, config, shop_and_cache, target
 from tests.harness import ports
 from tests.harness.daemon import Daemon
 from tests.harness.freeze import frozen_tree
 from tests.harness.postgres import Postgres
 from tests.harness.proxy import Proxy
-from tests.harness.redis import RedisServer
+from tests.harness.series import up
 from tests.harness.waiting import eventually
 
-TARGET = "  - {{name: {name}, engine: {engine}, url: '{url}'{more}}}\n"
 SLOW_CHECK = """\
 summary: Answers later than anybody waits
 group: tests
@@ -46,44 +46,10 @@ runbook: {meaning: m, impact: i, diagnosis: d, mitigation: m}
 """
 
 
-def target(name: str, url: str, engine: str = "postgres", more: str = "") -> str:
-    return TARGET.format(name=name, engine=engine, url=url, more=more)
-
-
-def config(*targets: str, defaults: str = "") -> str:
-    return f"{defaults}targets:\n{''.join(targets)}"
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    pg: Postgres
-    redis: RedisServer
-    url: str
-
-    @property
-    def text(self) -> str:
-        return config(target("shop", self.url), target("cache", self.redis.url(), "redis"))
-
-    def backends(self, application_name: str = "dbwatch") -> set[int]:
-        rows = self.pg.sql("SELECT pid FROM pg_stat_activity WHERE application_name = %s", [application_name])
-        return {pid for (pid,) in rows}
-
-    def held_by(self, application_name: str) -> int:
-        """The one session under this name that stays."""
-
-        def one() -> int:
-            both = self.backends(application_name) & self.backends(application_name)
-            return min(both) if len(both) == 1 else 0
-
-        return eventually(one, what=f"one session of {application_name}")
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with Postgres(18) as pg, RedisServer("redis-7.0") as redis:
-        url = pg.create_monitor_role(grants=("pg_monitor", "pg_read_all_data"))
-        pg.sql("CREATE EXTENSION pg_stat_statements")
-        yield World(pg, redis, url)
+    with shop_and_cache() as found:
+        yield found
 
 
 # -- reload ----------------------------------------------------------------------------------------
@@ -114,7 +80,7 @@ def test_row_46_a_reload_touches_only_what_changed(world: World) -> None:
         daemon.signal(SIGHUP)
         daemon.wait_metric(f"{RELOADED} 1.0")
         daemon.wait_metric('dbwatch_target_up{engine="postgres",target="two",team="web"} 1.0')
-        daemon.wait_metric('dbwatch_target_up{engine="postgres",target="three"} 1.0')
+        daemon.wait_metric(up("three", 1))
         assert [entry["target"] for entry in daemon.status()["targets"]] == ["two", "one", "four", "three"]
         assert (world.held_by("one"), world.held_by("four")) == (one, four)
         assert world.held_by("two") != two
@@ -244,7 +210,7 @@ def test_row_46_a_target_that_hangs_can_be_taken_out(world: World) -> None:
         proxy.deaf()
         text = config(named(world, "one"), target("mute", proxy.url(world.url)))
         with Daemon(config_text=text) as daemon:
-            daemon.wait_metric('dbwatch_target_up{engine="postgres",target="one"} 1.0')
+            daemon.wait_metric(up("one", 1))
             daemon.write_config(config(named(world, "one")))
             started = time.monotonic()
             daemon.signal(SIGHUP)

@@ -30,6 +30,7 @@ from tests.conftest import wanted_majors
 from tests.harness.daemon import Daemon
 from tests.harness.postgres import Postgres
 from tests.harness.proxy import Proxy
+from tests.harness.series import up
 from tests.harness.waiting import eventually
 
 CONFIG = """\
@@ -210,7 +211,7 @@ def test_row_40_ten_that_hang_hold_up_none_of_the_five_that_are_well(pg: Postgre
         proxy.freeze()
         began, before = time.monotonic(), {name: runs(daemon, name) for name in well}
         for name in hung:
-            daemon.wait_metric(f'dbwatch_target_up{{engine="postgres",target="{name}"}} 0.0')
+            daemon.wait_metric(up(name, 0))
         after = {name: runs(daemon, name) - before[name] for name in well}
         took = time.monotonic() - began
         # One a second is meant; a machine that is busy may make it one every three.
@@ -218,7 +219,7 @@ def test_row_40_ten_that_hang_hold_up_none_of_the_five_that_are_well(pg: Postgre
         assert min(after.values()) >= max(after.values()) / 2, "one was served at another's cost"
         page = daemon.metrics()
         for name in well:
-            assert f'dbwatch_target_up{{engine="postgres",target="{name}"}} 1.0' in page
+            assert up(name, 1) in page
         assert not [
             line for line in page.splitlines() if "dbwatch_check_reason" in line and QUICK in line and "well" in line
         ]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
-from types import TracebackType
-from typing import Self
 
 from tests.harness import ports
+from tests.harness.beside import Beside
 
 SSL_REQUEST = 80877103
 GSS_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
 
 
-class FakePg:
+class FakePg(Beside):
     """`with FakePg("57P03", "the database system is starting up") as fake:` and connect to `fake.url()`.
 
     The fields may be changed while it runs. `message` may be bytes, as a server with another encoding or
@@ -23,6 +21,7 @@ class FakePg:
     """
 
     def __init__(self, sqlstate: str, message: str | bytes, *, severity: str = "FATAL") -> None:
+        super().__init__("fakepg")
         self.sqlstate = sqlstate
         self.message = message
         self.severity = severity
@@ -31,29 +30,17 @@ class FakePg:
         self.port = self._claim.number
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._listener.settimeout(0.1)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="fakepg", daemon=True)
-        self._thread.start()
 
     def url(self, user: str = "postgres", dbname: str = "postgres") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{dbname}"
 
     def close(self) -> None:
-        self._closing.set()
-        self._thread.join(10)
+        super().close()
         self._listener.close()
         self._claim.release()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _serve(self) -> None:
-        while not self._closing.is_set():
+    def work(self) -> None:
+        while not self.ending.is_set():
             try:
                 client, _ = self._listener.accept()
             except TimeoutError:

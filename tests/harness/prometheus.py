@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -10,14 +9,12 @@ from typing import Any, Self
 import httpx
 import yaml
 
-from tests.harness import ports
 from tests.harness.binaries import program
-from tests.harness.lifetime import Lifetime
-from tests.harness.process import ServerProcess, remove_dir, server_dir
+from tests.harness.http_program import HttpProgram
 from tests.harness.waiting import eventually
 
 
-class Prometheus(Lifetime):
+class Prometheus(HttpProgram):
     """`with Prometheus(["127.0.0.1:10187"], rule_files=[path]) as prometheus:`.
 
     A target is `host:port`, `host:port/path`, or a whole scrape_config as a mapping.
@@ -30,11 +27,7 @@ class Prometheus(Lifetime):
         rule_files: Sequence[Path] = (),
         interval: str = "1s",
     ) -> None:
-        self._program = program("prometheus")
-        self._claim = ports.claim()
-        self.port = self._claim.number
-        self.dir = server_dir("prometheus")
-        self.log = self.dir / "server.log"
+        super().__init__("prometheus", program("prometheus"))
         self.config: dict[str, Any] = {
             "global": {
                 "scrape_interval": interval,
@@ -44,33 +37,12 @@ class Prometheus(Lifetime):
             "rule_files": [str(path) for path in rule_files],
             "scrape_configs": [_scrape_config(n, target) for n, target in enumerate(scrape_targets)],
         }
-        self._process: ServerProcess | None = None
 
     def start(self, *, timeout: float = 30.0) -> Self:
         config = self.dir / "prometheus.yml"
         config.write_text(yaml.safe_dump(self.config))
-        self._process = ServerProcess(
-            [
-                self._program,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={self.dir / 'data'}",
-                f"--web.listen-address=127.0.0.1:{self.port}",
-            ],
-            log=self.log,
-        )
-        self._process.until("is ready", self._ready, timeout)
-        return self
-
-    def close(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill(signal.SIGTERM)
-        remove_dir(self.dir)
-        self._claim.release()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        storage = f"--storage.tsdb.path={self.dir / 'data'}"
+        return self.run([f"--config.file={config}", storage], timeout=timeout)
 
     def query(self, expr: str) -> list[dict[str, Any]]:
         """An instant query; each result has `metric` (labels) and `value` ([time, "number"])."""
@@ -104,17 +76,11 @@ class Prometheus(Lifetime):
 
     def api(self, name: str, **params: str) -> Any:
         """`data` of an answer of /api/v1; ValueError with Prometheus' own words when it is an error."""
-        answer = httpx.get(f"{self.url}/api/v1/{name}", params=params, timeout=10, trust_env=False)
+        answer = httpx.get(f"{self.root}/api/v1/{name}", params=params, timeout=10, trust_env=False)
         document = answer.json()
         if document["status"] != "success":
             raise ValueError(f"{name} {params}: {document.get('error')}")
         return document["data"]
-
-    def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/-/ready", timeout=2, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
 
 
 def _scrape_config(number: int, target: str | Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Timer
 
 import pytest
 
@@ -19,6 +18,7 @@ from tests.harness.binaries import REDIS_KINDS, RedisKind
 from tests.harness.freeze import frozen
 from tests.harness.redis import RedisServer
 from tests.harness.waiting import eventually
+from tests.redis.aborting import ends_when_aborted
 from tests.redis.targets import ADAPTER, bundled_check, lane_for, target_of
 
 
@@ -95,20 +95,7 @@ def reached_again(run: Callable[[], Outcome]) -> Outcome:
 def test_abort_from_another_thread_ends_a_blocked_call_at_once(fresh_redis: FreshRedis) -> None:
     server = fresh_redis("redis-7.0")
     session = ADAPTER.connect(target_of(server.url()), Deadline.after(20))
-    check = bundled_check("redis_persistence_failing")
-    session.measure(check, Deadline.after(20))
-    with frozen(server.pid):
-        timer = Timer(0.3, session.abort)
-        timer.start()
-        started = time.monotonic()
-        with pytest.raises(ConnectionLost):
-            session.measure(check, Deadline.after(20))
-        took = time.monotonic() - started
-        timer.join()
-    assert took < 10
-    assert session.closed
-    with pytest.raises(ConnectionLost):
-        session.measure(check, Deadline.after(1))
+    ends_when_aborted(session, server)
 
 
 def test_a_connection_closed_while_idle_is_opened_anew(

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from threading import Timer
 
 import pytest
 
 from dbwatch.deadline import Deadline
 from dbwatch.engines.redis.asking import knock
-from dbwatch.errors import ConnectionLost, TargetError
+from dbwatch.errors import TargetError
 from dbwatch.model import Reason
 from tests.conftest import FreshRedis
 from tests.harness import ports
-from tests.harness.freeze import frozen
 from tests.harness.redis import RedisServer
+from tests.redis.aborting import ends_when_aborted
 from tests.redis.authority import Authority
 from tests.redis.targets import ADAPTER, bundled_check, target_of
 
@@ -100,17 +98,7 @@ def test_a_client_certificate(authority: Authority, fresh_redis: FreshRedis) -> 
 def test_abort_ends_a_blocked_call_over_tls_too(tls_server: tuple[RedisServer, int]) -> None:
     server, port = tls_server
     session = ADAPTER.connect(target_of(f"rediss://localhost:{port}/0?sslmode=require"), Deadline.after(20))
-    check = bundled_check("redis_persistence_failing")
-    session.measure(check, Deadline.after(20))
-    with frozen(server.pid):
-        timer = Timer(0.3, session.abort)
-        timer.start()
-        started = time.monotonic()
-        with pytest.raises(ConnectionLost):
-            session.measure(check, Deadline.after(20))
-        took = time.monotonic() - started
-        timer.join()
-    assert took < 10
+    ends_when_aborted(session, server)
 
 
 def test_an_idle_session_over_tls_stays_open(tls_port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import structlog
 from dbwatch import logs
 from dbwatch.errors import ConfigError
 from dbwatch.secret import Secret
+from tests.own_logging import own_logging
 
 PLAIN = "hunter2hunter2"
 log: structlog.stdlib.BoundLogger = structlog.get_logger("dbwatch.test")
@@ -31,14 +32,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    """Logging is one per process: other tests get back what they had."""
-    root = logging.getLogger()
-    handlers, level, old = root.handlers[:], root.level, structlog.get_config()
-    yield
-    logs.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**old)
+    with own_logging():
+        yield
 
 
 def written(stream: io.StringIO) -> list[dict[str, object]]:

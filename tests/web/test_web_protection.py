@@ -36,16 +36,6 @@ async def small_app(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(scope, receive, send)
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority: Authority) -> Pair:
-    return authority.issue("server")
-
-
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[[str], WebServer]]:
     """`serve(text)`: a server under this web config."""

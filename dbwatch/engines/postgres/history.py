@@ -46,6 +46,11 @@ class History(Generic[Name]):
         then, before = since[-1]
         return (value - before) / (at - then)
 
+    def seconds_until(self, goal: float, name: Name, value: float, at: float, over_seconds: float) -> float | None:
+        """Until the value is `goal` at that speed; None where it is not known or never comes there."""
+        speed = self.speed(name, value, at, over_seconds)
+        return (goal - value) / speed if speed is not None and speed > 0 else None
+
     def speed_beside_rush(
         self, name: Name, value: float, at: float, over_seconds: float, rush_seconds: float
     ) -> float | None:

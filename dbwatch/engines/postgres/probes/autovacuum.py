@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.rows import number
 from dbwatch.model import RawRow
 
 _PATIENCE: Final = 3.0
@@ -60,13 +61,13 @@ class _Busy:
 def autovacuum_saturated(context: ProbeContext) -> Sequence[RawRow]:
     """One row. All are busy for as long as the youngest worker lives, or as every look has found them so."""
     row = context.fetch(_SQL, limit=1)[0]
-    now, workers, most = (_number(row, name) or 0.0 for name in ("asked_at", "workers", "most_workers"))
+    now, workers, most = (number(row[name]) or 0.0 for name in ("asked_at", "workers", "most_workers"))
     busy = context.memory.of(_Busy)
     is_fresh = 0 <= now - busy.looked_at <= _PATIENCE * context.check.every
     seen_since = busy.since if is_fresh else None
     busy.looked_at, busy.since = now, None
     if workers >= most > 0:
-        lives_since = now - max(_number(row, "youngest_seconds") or 0.0, 0.0)
+        lives_since = now - max(number(row["youngest_seconds"]) or 0.0, 0.0)
         busy.since = lives_since if seen_since is None else min(seen_since, lives_since)
     return [
         {
@@ -78,8 +79,3 @@ def autovacuum_saturated(context: ProbeContext) -> Sequence[RawRow]:
             "tasks": row["tasks"] or "nothing",
         }
     ]
-
-
-def _number(row: RawRow, name: str) -> float | None:
-    value = row[name]
-    return float(value) if isinstance(value, (int, float)) else None

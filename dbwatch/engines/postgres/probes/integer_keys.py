@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from dbwatch.engines.postgres.history import History
 from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.probes import narrow_integers
 from dbwatch.model import RawRow
 
 _DAY = 86_400.0
@@ -56,17 +57,12 @@ integers as materialized (
     n.nspname,
     a.attname,
     pg_catalog.format_type(a.atttypid, null) as type,
-    case
-      when 21 in (t.oid, t.typbasetype) then 32767
-      else 2147483647
-    end::float8 as limit_value
+    {last}::float8 as limit_value
   from keyed as k
   join pg_catalog.pg_attribute as a
     on a.attrelid = k.oid
     and a.attnum = k.position
-  join pg_catalog.pg_type as t
-    on t.oid = a.atttypid
-    and (t.oid in (21, 23) or t.typbasetype in (21, 23))
+  {narrow_type}
   join pg_catalog.pg_namespace as n on n.oid = k.relnamespace
   -- Sequences have a check of their own.
   where a.attidentity = ''
@@ -128,7 +124,9 @@ class KeyMemory:
 
 def integer_key_exhausted(context: ProbeContext) -> Sequence[RawRow]:
     """One row a key column, the most used first."""
-    sql = _SQL.format(least_rows=_LEAST_ROWS, most=_MOST_KEYS)
+    sql = _SQL.format(
+        least_rows=_LEAST_ROWS, most=_MOST_KEYS, narrow_type=narrow_integers.TYPE, last=narrow_integers.LAST
+    )
     found = context.fetch(sql, limit=_MOST_KEYS)
     return [_row(context, row) for row in found[: context.check.limit]]
 
@@ -139,14 +137,13 @@ def _row(context: ProbeContext, row: RawRow) -> RawRow:
     history, now = context.memory.of(KeyMemory).most, time.monotonic()
     name = (database, int(str(row["oid"])), str(row["column_name"]))
     history.add(name, most, now)
-    speed = history.speed(name, most, now, 7 * _DAY)
     return {
         "database": database,
         "schema": row["schema"],
         "relation": row["relation"],
         "column_name": row["column_name"],
         "used_ratio": min(1.0, most / limit),
-        "left_seconds": (limit - most) / speed if speed is not None and speed > 0 else None,
+        "left_seconds": history.seconds_until(limit, name, most, now, 7 * _DAY),
         "highest": most,
         "limit_value": limit,
         # Numbers given out one after another lie dense and in the order of the rows; codes and hashes do neither.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.rows import number
 from dbwatch.model import RawRow
 from dbwatch.template import Template
 from dbwatch.units import bytes_text, duration_text
@@ -99,12 +100,12 @@ def replication_slot(context: ProbeContext) -> Sequence[RawRow]:
     growth = context.memory.of(SlotGrowth)
     growth.keep([str(row["slot"]) for row in rows])
     return [
-        _retention(row, growth.per_second(str(row["slot"]), at, _number(row["retained_bytes"]) or 0.0)) for row in rows
+        _retention(row, growth.per_second(str(row["slot"]), at, number(row["retained_bytes"]) or 0.0)) for row in rows
     ]
 
 
 def _retention(row: RawRow, growth: float | None) -> RawRow:
-    safe = _number(row["safe_bytes"])
+    safe = number(row["safe_bytes"])
     loss = None
     if safe is not None and growth is not None and growth > 0:
         loss = max(0.0, safe) / growth
@@ -154,7 +155,7 @@ def replication_slot_inactive(context: ProbeContext) -> Sequence[RawRow]:
         slot = str(row["slot"])
         seconds = 0.0
         if not row["active"]:
-            told = _number(row["inactive_seconds"])
+            told = number(row["inactive_seconds"])
             seconds = max(0.0, told if told is not None else at - memory.since[slot])
         found.append(
             {
@@ -163,13 +164,9 @@ def replication_slot_inactive(context: ProbeContext) -> Sequence[RawRow]:
                 "retained_bytes": row["retained_bytes"],
                 "slot_type": row["slot_type"],
                 "xmin_age": max(
-                    (age for age in (_number(row["xmin_age"]), _number(row["catalog_xmin_age"])) if age is not None),
+                    (age for age in (number(row["xmin_age"]), number(row["catalog_xmin_age"])) if age is not None),
                     default=None,
                 ),
             }
         )
     return found
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None

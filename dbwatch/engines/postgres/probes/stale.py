@@ -11,13 +11,13 @@ from typing import Final
 
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes.service import Need, Waits
+from dbwatch.engines.postgres.probes.waiting import look, oid_of
+from dbwatch.engines.postgres.rows import number
 from dbwatch.model import RawRow
 
 _LEAST_CHANGED: Final = 10_000
 _LEAST_PARTITIONED: Final = 100_000
 _FAR_PAST: Final = 10.0
-_PATIENCE: Final = 3.0
-"""Intervals without a look after which what was seen before proves nothing."""
 
 _SQL: Final = """
 -- Needs no privilege. Reads one counter of all tables, more only of those with much to tell. Temporary tables are not
@@ -186,11 +186,6 @@ order by
   f.oid
 """
 
-_NOW: Final = """
--- needs no privilege
-select extract(epoch from pg_catalog.clock_timestamp())::float8 as asked_at
-"""
-
 
 class _StaleWaits(Waits):
     """What this check remembers."""
@@ -200,28 +195,24 @@ def statistics_stale(context: ProbeContext) -> Sequence[RawRow]:
     """The tables of this database whose statistics are missing or old, those with most changed rows first."""
     sql = _SQL.format(least_changed=_LEAST_CHANGED, least_partitioned=_LEAST_PARTITIONED)
     found = context.fetch(sql, limit=context.check.limit)
-    asked = found[0] if found else context.fetch(_NOW, limit=1)[0]
-    now = _number(asked, "asked_at") or 0.0
-    needs = {int(str(row["oid"])): _need(row) for row in found}
-    patience = _PATIENCE * context.check.every
-    waits = context.memory.of(_StaleWaits).look(context.facts.database, now, needs, patience)
-    return [_told(row, max(now - waits[int(str(row["oid"]))].since, 0.0), now) for row in found]
+    now, waits = look(context, _StaleWaits, found, _need)
+    return [_told(row, max(now - waits[oid_of(row)].since, 0.0), now) for row in found]
 
 
 def _need(row: RawRow) -> Need:
-    analyzed_at = _number(row, "analyzed_at")
-    is_far = (_number(row, "past_ratio") or 0.0) >= _FAR_PAST and row["kind"] == "changed"
+    analyzed_at = number(row["analyzed_at"])
+    is_far = (number(row["past_ratio"]) or 0.0) >= _FAR_PAST and row["kind"] == "changed"
     return Need(
-        amount=_number(row, "changed") or 0.0,
-        trigger=_number(row, "trigger") or 0.0,
+        amount=number(row["changed"]) or 0.0,
+        trigger=number(row["trigger"]) or 0.0,
         served_at=analyzed_at,
-        writes=_number(row, "writes") or 0.0,
+        writes=number(row["writes"]) or 0.0,
         presumed_since=analyzed_at if is_far else None,
     )
 
 
 def _told(row: RawRow, waiting: float, now: float) -> RawRow:
-    analyzed_at = _number(row, "analyzed_at")
+    analyzed_at = number(row["analyzed_at"])
     kind = str(row["kind"])
     is_on = bool(row["is_enabled"]) and bool(row["is_enabled_here"])
     cause, remedy = _cause(row, kind)
@@ -233,7 +224,7 @@ def _told(row: RawRow, waiting: float, now: float) -> RawRow:
         "past_ratio": row["past_ratio"] if kind == "changed" else None,
         "stale_seconds": waiting,
         "autovacuum_comes": is_on and kind == "changed",
-        "analyzed_rows": None if (_number(row, "rows") or 0.0) < 0 else row["rows"],
+        "analyzed_rows": None if (number(row["rows"]) or 0.0) < 0 else row["rows"],
         "analyzed_seconds": None if analyzed_at is None else max(now - analyzed_at, 0.0),
         "cause": cause,
         "remedy": remedy,
@@ -245,7 +236,7 @@ def _cause(row: RawRow, kind: str) -> tuple[str, str]:
     table, where = row["quoted"], f"  -- in database {row['quoted_database']}"
     analyze = f"ANALYZE {table};{where}"
     if kind == "partitioned":
-        if (_number(row, "rows") or 0.0) < 0:
+        if (number(row["rows"]) or 0.0) < 0:
             return "never analyzed as a whole, and autovacuum does not do that for a partitioned table", analyze
         return "its partitions have changed, and autovacuum does not analyze a partitioned table as a whole", analyze
     if kind == "never":
@@ -255,8 +246,3 @@ def _cause(row: RawRow, kind: str) -> tuple[str, str]:
     if not row["is_enabled"]:
         return "autovacuum is off for this table", f"ALTER TABLE {table} RESET (autovacuum_enabled);{where}"
     return "autovacuum has not come", analyze
-
-
-def _number(row: RawRow, name: str) -> float | None:
-    value = row[name]
-    return float(value) if isinstance(value, (int, float)) else None

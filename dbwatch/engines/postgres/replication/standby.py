@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from dbwatch.engines.postgres.cluster import LsnClock
 from dbwatch.engines.postgres.probe import Fetch
+from dbwatch.engines.postgres.rows import number
 
 _MOST_MESSAGES = 40
 _PING_GRACE_SECONDS = 5.0
@@ -120,8 +121,8 @@ def look_at(fetch: Fetch, memory: Received, primary_ahead: float | None) -> Stan
     started = time.monotonic()
     row = fetch(SQL, limit=1)[0]
     at = (started + time.monotonic()) / 2
-    now = _number(row, "now") or 0.0
-    sent, heard = _number(row, "message_sent"), _number(row, "message_received")
+    now = number(row["now"]) or 0.0
+    sent, heard = number(row["message_sent"]), number(row["message_received"])
     # A receiver that starts notes one moment as both, before it has heard anything.
     spoke = sent is not None and heard is not None and sent != heard
     if sent is not None and heard is not None and spoke:
@@ -135,7 +136,7 @@ def look_at(fetch: Fetch, memory: Received, primary_ahead: float | None) -> Stan
         return min(ours, at)
 
     message_seconds = None if heard is None else max(0.0, now - heard)
-    connected = bool(row["streaming"]) and _is_alive(message_seconds, _number(row, "timeout_seconds"))
+    connected = bool(row["streaming"]) and _is_alive(message_seconds, number(row["timeout_seconds"]))
     latest_end, timeline = _integer(row, "latest_end"), _integer(row, "timeline")
     if message_seconds is not None and spoke:
         memory.last_message = at - message_seconds
@@ -143,7 +144,7 @@ def look_at(fetch: Fetch, memory: Received, primary_ahead: float | None) -> Stan
         memory.timeline = timeline
     last = at if connected else memory.last_message
     if latest_end and last is not None:
-        reached = by_primary(_number(row, "latest_end_time"))
+        reached = by_primary(number(row["latest_end_time"]))
         memory.clock.tick("", latest_end, min(reached, last) if reached is not None else last)
         memory.clock.tick("", latest_end, last)
     return Standby(
@@ -153,13 +154,13 @@ def look_at(fetch: Fetch, memory: Received, primary_ahead: float | None) -> Stan
         connected=connected,
         wants_receiver=bool(row["wants_receiver"]),
         paused=bool(row["paused"]),
-        last_commit=by_primary(_number(row, "last_commit")),
+        last_commit=by_primary(number(row["last_commit"])),
         message_seconds=message_seconds,
         timeline=memory.timeline,
         application_name=str(row["application_name"]),
         sender=_address(row, "sender"),
         own_address=_address(row, "own"),
-        delay_seconds=_number(row, "delay_seconds") or 0.0,
+        delay_seconds=number(row["delay_seconds"]) or 0.0,
     )
 
 
@@ -168,11 +169,6 @@ def _is_alive(message_seconds: float | None, timeout_seconds: float | None) -> b
     if not timeout_seconds:
         return True
     return message_seconds is not None and message_seconds < timeout_seconds / 2 + _PING_GRACE_SECONDS
-
-
-def _number(row: Mapping[str, object], name: str) -> float | None:
-    value = row[name]
-    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _integer(row: Mapping[str, object], name: str) -> int | None:
