@@ -17,7 +17,8 @@ FROM ${BASE}
 COPY --from=build /opt/dbwatch /opt/dbwatch
 ENV DBWATCH_LISTEN_ADDRESS=0.0.0.0:10187 \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=1
 USER 65532:65532
 EXPOSE 10187
 # The port is the configured one; no proxy of the environment is asked the way, as urllib would. With a web configuration

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import structlog
 
 from dbwatch.backoff import SLOW_REASONS
@@ -14,6 +17,8 @@ from dbwatch.turns import News, Turns
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+_MOST_TOLD: Final = 5
+
 
 class Announcer:
     """Told of everything; says what differs from what it said last. Used by the lane's thread."""
@@ -22,6 +27,7 @@ class Announcer:
         self._target = target
         self._said: dict[str, tuple[Status, Reason | None]] = {}
         self._excess: tuple[str, ...] = ()
+        self._is_stretched = False
         self._turns = Turns()
 
     def verdict(self, check: Check, outcome: Outcome, *, is_down: bool) -> None:
@@ -58,6 +64,22 @@ class Announcer:
             log.warning("target down", target=self._target.name, reason=str(state.reason), error=state.message)
         elif news is News.TOLD:
             log.info("target reached again", target=self._target.name)
+
+    def pace(self, stretches: Mapping[str, float]) -> None:
+        """How many times their own interval checks wait, for the budget's sake: that it begins, and that it is over."""
+        if bool(stretches) is self._is_stretched:
+            return
+        self._is_stretched = bool(stretches)
+        if not stretches:
+            log.info("budget kept again", target=self._target.name)
+            return
+        log.warning(
+            "budget exceeded, checks run less often",
+            target=self._target.name,
+            budget=self._target.budget,
+            checks=dict(sorted(stretches.items(), key=lambda pair: -pair[1])[:_MOST_TOLD]),
+            count=len(stretches),
+        )
 
     def excess(self, facts: Facts) -> None:
         """The rights of our role that a monitor does not need."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import gc
 import os
 import queue
 import signal
@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import structlog
 
+from dbwatch import garbage
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.collectors import Collectors, load_collectors
 from dbwatch.config import Config, Target, load_config, zero_config
@@ -110,7 +111,7 @@ class Daemon:
         self.store = Store()
         self._watchdog = Watchdog()
         self._engines = Engines()
-        self.scheduler = Scheduler(self._missed)
+        self.scheduler = Scheduler(self._missed, self._paced)
         self.compat = CompatPages(self.store)
         self.exposition = Exposition(self.store, self.scheduler, also_spent=self.compat.query_seconds)
         self.store.subscribe(self.exposition.update)
@@ -141,8 +142,11 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         self.start()
-        while self._signals.get() == signal.SIGHUP:
-            self.reload()
+        while (told := self._next_signal()) in (None, signal.SIGHUP):
+            if told is None:
+                self._settle()
+            else:
+                self.reload()
         self.stop()
         return 0
 
@@ -197,11 +201,8 @@ class Daemon:
             return []
 
     def _settle(self) -> None:
-        """Keep what lives as long as the process, half a million objects, out of every later collection of garbage."""
         if self._owns_process:
-            gc.unfreeze()
-            gc.collect()
-            gc.freeze()
+            garbage.collect()
 
     def _own(self, config: Config) -> Config:
         """The part of the configuration that is ours: a shard may have no target, a configuration may not."""
@@ -250,7 +251,14 @@ class Daemon:
             self._watchdog,
             collectors=_collectors_of(target, collectors),
             collected=self.compat.update,
+            wanted=self.compat.wanted,
         )
+
+    def _next_signal(self) -> int | None:
+        """None when it is time to settle before there was one."""
+        with contextlib.suppress(queue.Empty):
+            return self._signals.get(timeout=garbage.EVERY_SECONDS)
+        return None
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGHUP:
@@ -269,6 +277,14 @@ class Daemon:
     def _missed(self, target: str, check: str) -> None:
         self.exposition.missed(target, check)
 
+    def _paced(self, lane: Lane, stretches: Mapping[str, float]) -> None:
+        """Some checks of a lane wait longer than before, or less long again."""
+        name = lane.target.name
+        self.store.pace(name, stretches)
+        self.exposition.paced(name)
+        self.compat.paced(name, stretches)
+        lane.announcer.pace(stretches)
+
     def _ready(self) -> bool:
         return self.scheduler.first_pass_done
 
@@ -280,4 +296,5 @@ class Daemon:
             self.store.views(),
             started_at_seconds=self._started_at_seconds,
             duration_seconds=time.monotonic() - self._started,
+            counts=True,
         )

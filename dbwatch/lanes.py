@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -29,7 +29,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _ENDED = CheckError(Reason.ERROR, "the monitor is ending", step="end")
 
-SESSION_AGE_SECONDS = 600.0
+SESSION_AGE_SECONDS = 1800.0
 FACTS_AGE_SECONDS = 300.0
 _FACTS_SECONDS = 5.0
 _CLOCKS_APART_SECONDS = 60.0
@@ -49,11 +49,13 @@ class Lane:
         *,
         collectors: Sequence[Check] = (),
         collected: Listener | None = None,
+        wanted: Callable[[str, str], bool] = lambda _target, _collector: True,
     ) -> None:
         self.target = target
         self.checks: Mapping[str, Check] = {check.name: check for check in checks}
         self.collectors: Mapping[str, Check] = {check.name: check for check in collectors}
         self._collected = collected
+        self._wanted = wanted
         self._adapter = adapter
         self._runner = Runner(target, adapter, watchdog)
         self._watchdog = watchdog
@@ -64,12 +66,16 @@ class Lane:
         self._opened = 0.0
         self._facts_read = 0.0
         self._readings: dict[str, Reading] = {}
-        self._announcer = Announcer(target)
+        self.announcer = Announcer(target)
         self._node: Facts | None = None
         self._seen_at_seconds = 0.0
         self._running = threading.Lock()
         self._ended = threading.Event()
         store.register(target, checks)
+
+    def wants(self, name: str) -> bool:
+        """Whether a question is to be asked when its time has come: of a collector only while its page is wanted."""
+        return name not in self.collectors or self._wanted(self.target.name, name)
 
     def run(self, name: str, *, lifetime: bool = False) -> Outcome:
         """Run one check now and put its outcome into the store, unless the lane was shut. Never raises.
@@ -96,7 +102,7 @@ class Lane:
                 self._collected(self.target, check, outcome)
             return outcome
         self._store.put(outcome)
-        self._announcer.verdict(check, outcome, is_down=self._store.state(self.target.name).up is False)
+        self.announcer.verdict(check, outcome, is_down=self._store.state(self.target.name).up is False)
         return outcome
 
     def connect(self) -> bool:
@@ -277,11 +283,11 @@ class Lane:
             return
         before = self._store.state(self.target.name)
         self._store.set_state(self.target.name, state)
-        self._announcer.state(before, state)
+        self.announcer.state(before, state)
 
     def _publish_facts(self, session: Session) -> None:
         """A held session does not prove that the server takes new connections: the probe's word stands."""
-        self._announcer.excess(session.facts)
+        self.announcer.excess(session.facts)
         refused = self._probe_backoff.error
         if refused is None:
             state = TargetState(up=True, facts=session.facts)

@@ -20,14 +20,27 @@ class Engine(StrEnum):
     POSTGRES = "postgres"
     REDIS = "redis"
     BACKUP = "backup"
+    HOST = "host"
+    PGBOUNCER = "pgbouncer"
 
     @property
     def product(self) -> str:
-        return {"postgres": "PostgreSQL", "redis": "Redis", "backup": "Backup"}[self.value]
+        return {
+            "postgres": "PostgreSQL",
+            "redis": "Redis",
+            "backup": "Backup",
+            "host": "Host",
+            "pgbouncer": "PgBouncer",
+        }[self.value]
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether such a server is a primary or a standby of others."""
+        return self in (Engine.POSTGRES, Engine.REDIS)
 
     @property
     def metric_prefix(self) -> str:
-        return {"postgres": "dbwatch_pg", "redis": "dbwatch_redis", "backup": "dbwatch_backup"}[self.value]
+        return "dbwatch_pg" if self is Engine.POSTGRES else f"dbwatch_{self.value}"
 
 
 class Status(StrEnum):

@@ -11,7 +11,7 @@ import datetime
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
@@ -20,6 +20,8 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from dbwatch.budget import Budget, paces_of
+from dbwatch.catalogue import Check
 from dbwatch.lanes import Lane
 from dbwatch.model import Reason
 
@@ -61,15 +63,35 @@ def hashed_offset(target: str, check: str, interval: float) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64 * interval
 
 
-class Scheduler:
-    """Fires every (target, check). `on_missed` gets target and check of a run that was skipped."""
+def trigger_of(lane: Lane, check: Check, stretch: float = 1.0) -> HashedInterval:
+    """When a check is due. Of its own times a stretched one keeps every second, fourth, … one, by a lot of its own."""
+    name = lane.target.name
+    interval = lane.target.intervals.get(check.name, check.every)
+    # The collectors of a page take turns at one moment: they share what one INFO said, and fit together.
+    place = check.name if check.collector is None else check.collector.exporter
+    turn = int(hashed_offset(place, name, stretch))
+    return HashedInterval(interval * stretch, hashed_offset(name, place, interval) + turn * interval)
 
-    def __init__(self, on_missed: Callable[[str, str], None]) -> None:
+
+class Scheduler:
+    """Fires every (target, check). `on_missed` gets target and check of a run that was skipped.
+
+    `on_paced` gets a lane whose checks have other intervals from now on, and how many times their own all those wait
+    that wait longer; it is called in the lane's thread.
+    """
+
+    def __init__(
+        self,
+        on_missed: Callable[[str, str], None],
+        on_paced: Callable[[Lane, Mapping[str, float]], None] = lambda _lane, _stretches: None,
+    ) -> None:
         self._scheduler = BackgroundScheduler(timezone=datetime.UTC)
         self._on_missed = on_missed
+        self._on_paced = on_paced
         self._lanes: dict[str, Lane] = {}
         self._executors: dict[str, ThreadPoolExecutor] = {}
         self._first: dict[str, set[str]] = {}
+        self._idle: set[str] = set()
         self._started = False
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -104,19 +126,19 @@ class Scheduler:
             executor = self._executors[name] = ThreadPoolExecutor(1)
         self._scheduler.add_executor(executor, f"lane:{name}")
         now = datetime.datetime.now(tz=datetime.UTC)
-        for position, check in enumerate((*lane.checks.values(), *lane.collectors.values())):
-            interval = lane.target.intervals.get(check.name, check.every)
-            # The collectors of a page take turns at one moment: they share what one INFO said, and fit together.
-            place = check.name if check.collector is None else check.collector.exporter
+        questions = (*lane.checks.values(), *lane.collectors.values())
+        budget = Budget(lane.target.budget, paces_of(lane.target, questions))
+        for position, check in enumerate(questions):
+            trigger = trigger_of(lane, check)
             self._scheduler.add_job(
                 self._run,
-                HashedInterval(interval, hashed_offset(name, place, interval)),
-                args=(lane, check.name),
+                trigger,
+                args=(lane, check.name, budget),
                 id=f"{name}:{check.name}",
                 executor=f"lane:{name}",
                 coalesce=True,
                 max_instances=1,
-                misfire_grace_time=max(60, int(interval)) if position else None,
+                misfire_grace_time=max(60, int(trigger.interval)) if position else None,
                 next_run_time=now,
             )
 
@@ -127,6 +149,7 @@ class Scheduler:
             if lane is None:
                 return
             self._first.pop(target, None)
+            self._idle.discard(target)
             executor = self._executors.pop(target)
         for name in (*lane.checks, *lane.collectors):
             if self._scheduler.get_job(f"{target}:{name}") is not None:
@@ -153,7 +176,13 @@ class Scheduler:
         for thread in threads:
             thread.join(max(0.0, limit - time.monotonic()))
 
-    def _run(self, lane: Lane, check: str) -> None:
+    def _run(self, lane: Lane, check: str, budget: Budget) -> None:
+        if not lane.wants(check):
+            self._idle.add(lane.target.name)
+            budget.forget(check)
+            return
+        if check in lane.collectors:
+            self._resume(lane, lane.collectors[check])
         with self._lock:
             is_first = check in self._first.get(lane.target.name, set())
         try:
@@ -164,6 +193,26 @@ class Scheduler:
         half_seen = is_first and outcome.answered and lane.checks[check].sampled
         if half_seen or outcome.reason is Reason.NO_BASELINE:
             self._bring_forward(f"{lane.target.name}:{check}", SECOND_READING_SECONDS)
+        if changed := budget.count(outcome):
+            self._pace(lane, changed, budget.stretches)
+
+    def _pace(self, lane: Lane, changed: Mapping[str, float], stretches: Mapping[str, float]) -> None:
+        with self._lock:
+            if self._lanes.get(lane.target.name) is not lane:
+                return
+        for name, stretch in changed.items():
+            check = lane.checks.get(name) or lane.collectors[name]
+            with contextlib.suppress(JobLookupError):
+                self._scheduler.reschedule_job(f"{lane.target.name}:{name}", trigger=trigger_of(lane, check, stretch))
+        self._on_paced(lane, stretches)
+
+    def _resume(self, lane: Lane, collector: Check) -> None:
+        """After a time in which nobody wanted their page the slower collectors do not wait for their own time."""
+        if lane.target.name in self._idle:
+            self._idle.discard(lane.target.name)
+            for name, other in lane.collectors.items():
+                if other.every > collector.every:
+                    self._bring_forward(f"{lane.target.name}:{name}", 0.0)
 
     def _bring_forward(self, job_id: str, seconds: float) -> None:
         """Run a job in `seconds` when its own time is later, so that the second reading comes soon."""

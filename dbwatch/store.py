@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from dbwatch.catalogue import Check
@@ -28,12 +28,18 @@ class TargetState:
 
 @dataclass(frozen=True, slots=True)
 class CheckView:
-    """A check of a target with its latest outcome; None until its first run."""
+    """A check of a target with its latest outcome; None until its first run.
+
+    `stretch` is how many times its own interval it waits now, so that the target's budget holds; `runs` counts how its
+    runs ended.
+    """
 
     check: Check
     outcome: Outcome | None = None
     last_success_seconds: float | None = None
     changed_at_seconds: float | None = None
+    stretch: float = 1.0
+    runs: Mapping[Status, int] = field(default_factory=dict)
 
     @property
     def age_seconds(self) -> float | None:
@@ -106,10 +112,24 @@ class Store:
             success = outcome.finished_at_seconds if outcome.answered else old.last_success_seconds
             same = old.outcome is not None and old.outcome.status is outcome.status
             changed = old.changed_at_seconds if same else outcome.finished_at_seconds
-            views[outcome.check] = CheckView(old.check, outcome, success, changed)
+            runs = {**old.runs, outcome.status: old.runs.get(outcome.status, 0) + 1}
+            views[outcome.check] = CheckView(old.check, outcome, success, changed, old.stretch, runs)
             target, check = self._targets[outcome.target], old.check
         for listener in self._listeners:
             listener(target, check, outcome)
+
+    def pace(self, target: str, stretches: Mapping[str, float]) -> None:
+        """The checks that wait longer than their interval, and how many times; the others of the target do not."""
+        with self._lock:
+            views = self._views.get(target, {})
+            for name, view in views.items():
+                views[name] = replace(view, stretch=stretches.get(name, 1.0))
+
+    def stretch(self, target: str, check: str) -> float:
+        """1 for a check that has its own interval, or is not known."""
+        with self._lock:
+            view = self._views.get(target, {}).get(check)
+            return view.stretch if view is not None else 1.0
 
     def set_state(self, target: str, state: TargetState) -> None:
         with self._lock:

@@ -79,6 +79,16 @@ def parse_bytes(text: str | float) -> int:
     return round(_plain_amount(float(part[1]) * factor, "a size"))
 
 
+def parse_share(text: object) -> float:
+    """The share that `0.5%` is of one, zero for `off` and `false`; ValueError says what is wrong."""
+    if text is False or (isinstance(text, str) and text.strip() == "off"):
+        return 0.0
+    number = text.strip().removesuffix("%").rstrip() if isinstance(text, str) and "%" in text else ""
+    if not _PLAIN.fullmatch(number):
+        raise ValueError(f"{text!r} is not a share: write it like 0.5%, or false for none")
+    return float(number) / 100
+
+
 def _plain_amount(value: float, what: str) -> float:
     if isinstance(value, bool):
         raise ValueError(f"{what} cannot be {str(value).lower()}")  # noqa: TRY004 - one error type for callers

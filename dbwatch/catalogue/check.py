@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dbwatch.catalogue.families import Collector
 from dbwatch.catalogue.measuring import Requires, sql_by_version
 from dbwatch.catalogue.schema import (
+    RENAMED_IN_ALERTS,
     RESERVED_LABELS,
     AlertFile,
     CheckFile,
@@ -84,25 +85,22 @@ class Check:
     alert: AlertFile
     collector: Collector | None = None
 
-    @property
-    def sampled(self) -> bool:
-        """True when a verdict needs two readings of a counter."""
+    sampled: bool = field(init=False, compare=False)
+    """True when a verdict needs two readings of a counter."""
+    forecasts: bool = field(init=False, compare=False)
+    """True when a verdict looks farther back than one reading."""
+    labels: tuple[str, ...] = field(init=False, compare=False)
+    exported: Mapping[str, ColumnFile] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """What every run asks for is found out once."""
         expressions = (*self.levels.values(), *self.derived.values())
-        return any(counters_used(expression) for expression in expressions)
-
-    @property
-    def forecasts(self) -> bool:
-        """True when a verdict looks farther back than one reading."""
-        expressions = (*self.levels.values(), *self.derived.values())
-        return any(forecast_used(expression) for expression in expressions)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(name for name, column in self.columns.items() if column.use is Use.LABEL)
-
-    @property
-    def exported(self) -> Mapping[str, ColumnFile]:
-        return {name: column for name, column in self.columns.items() if column.metric is not None}
+        labels = tuple(name for name, column in self.columns.items() if column.use is Use.LABEL)
+        exported = {name: column for name, column in self.columns.items() if column.metric is not None}
+        object.__setattr__(self, "sampled", any(counters_used(expression) for expression in expressions))
+        object.__setattr__(self, "forecasts", any(forecast_used(expression) for expression in expressions))
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "exported", exported)
 
     def sql_for(self, version: tuple[int, ...]) -> str | None:
         """The SQL of the highest version not above the server's."""
@@ -191,8 +189,11 @@ class CheckBuilder:
 
     def _columns(self) -> None:
         for name, column in self.model.columns.items():
-            if column.use is Use.LABEL and name in RESERVED_LABELS:
+            renamed = RENAMED_IN_ALERTS.get(name)
+            if column.use is Use.LABEL and name in RESERVED_LABELS and renamed is None:
                 self._fail(("columns", name), "is a reserved label", "rename the column")
+            if column.use is Use.LABEL and renamed in self.model.columns:
+                self._fail(("columns", name), f"is called {renamed} in alerts, which is a column", f"rename {renamed}")
             prefix = self.engine.metric_prefix + "_"
             if column.metric and not column.metric.startswith(prefix):
                 self._fail(("columns", name, "metric"), f"does not start with {prefix}")
@@ -243,8 +244,8 @@ class CheckBuilder:
             self._fail(path, str(error))
             return None
         known = set(language) if language is not None else self._aggregates()
-        for field in sorted(template.fields - known):
-            self._fail(path, f"{{{field}}} is not a column", f"known: {', '.join(sorted(known))}")
+        for unknown in sorted(template.fields - known):
+            self._fail(path, f"{{{unknown}}} is not a column", f"known: {', '.join(sorted(known))}")
         return template
 
     def _quoted(self, fix: Template | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dbwatch.catalogue.commands import KNOWN_COMMANDS, only_looks
 from dbwatch.catalogue.schema import MeasureFile, RequiresFile, Scope, parse_version_bound
+from dbwatch.catalogue.shows import KNOWN_SHOWS, only_shows
 from dbwatch.catalogue.sqlgate import sql_problems
 from dbwatch.errors import Problem
 from dbwatch.model import Engine, Role
@@ -57,13 +58,20 @@ def source_problems(document: Document, model: MeasureFile, engine: Engine) -> I
         yield from sql_problems(document, place, sql)
     if model.sql is not None and engine is not Engine.POSTGRES:
         yield document.problem(("sql",), f"{engine} takes no SQL", "use `command` and `fields`")
-    if model.command is not None and (engine is not Engine.REDIS or not only_looks(model.command)):
+    if model.command is not None and not _is_known(model.command, engine):
         message = f"dbwatch does not send {model.command} to {engine.product}"
-        yield document.problem(("command",), message, f"Redis checks may use {KNOWN_COMMANDS}")
+        hint = f"PgBouncer checks may use {KNOWN_SHOWS}" if engine is Engine.PGBOUNCER else None
+        yield document.problem(("command",), message, hint or f"Redis checks may use {KNOWN_COMMANDS}")
     if model.scope is Scope.DATABASE and engine is not Engine.POSTGRES:
         yield document.problem(("scope",), f"{engine} has no database scope")
     if model.timeout >= model.interval:
         yield document.problem(("timeout",), "is not shorter than the interval", "lower `timeout` or raise `every`")
+
+
+def _is_known(command: str, engine: Engine) -> bool:
+    if engine is Engine.PGBOUNCER:
+        return only_shows(command)
+    return engine is Engine.REDIS and only_looks(command)
 
 
 def _sql_texts(document: Document) -> Iterator[tuple[KeyPath, str]]:

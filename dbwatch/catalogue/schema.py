@@ -40,10 +40,13 @@ RESERVED_LABELS = frozenset(
         "kind",
     }
 )
+RENAMED_IN_ALERTS = {"kind": "type"}
+"""The label of rows that every alert has for itself too, and how alerts call the row's."""
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Most of these stand inside others alone: built for themselves as well they would take a megabyte.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Cost(StrEnum):
@@ -110,7 +113,7 @@ class ColumnFile(Strict):
 
 
 class FieldFile(Strict):
-    """Where a Redis column comes from: a field of the reply, scaled, or 1/0 when it equals a text."""
+    """Where a column comes from: a field of the reply (PgBouncer: a column), scaled, or 1/0 when it equals a text."""
 
     field: str
     scale: float | None = None
@@ -198,7 +201,7 @@ class MeasureFile(Strict):
     scope: Scope = Scope.INSTANCE
     requires: RequiresFile = RequiresFile()
     sql: Text | dict[str, Text] | None = None
-    command: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z ]{1,40}$")] | None = None
+    command: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_ ]{1,40}$")] | None = None
     fields: dict[Name, str | FieldFile] | None = None
     probe: Name | None = None
     limit: int = Field(default=100, ge=1, le=1000)

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from dbwatch import garbage
 from dbwatch.errors import DbwatchError
 
 EXIT_UNKNOWN = 3
@@ -14,6 +15,9 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; results on stdout, everything else on stderr. Returns the exit code."""
+    if argv is None:
+        garbage.put_off()
+
     import typer
 
     from dbwatch.cli.app import app

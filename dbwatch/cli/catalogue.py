@@ -131,8 +131,12 @@ def run_grants(engine: str, user: str) -> int:
                 raise ConfigError.of("--user", f"{user!r} is not a Redis user name", hint="letters, digits, . _ and -")
             collectors = load_collectors([bundled("checks")]).of(Engine.REDIS)
             typer.echo(redis_script(user, catalogue(None).of(Engine.REDIS), collectors))
+        case "pgbouncer":
+            from dbwatch.engines.pgbouncer.grants import grants_script as pgbouncer_script
+
+            typer.echo(pgbouncer_script(user))
         case _:
-            raise ConfigError.of("--engine", f"{engine!r} has no grants", hint="postgres or redis")
+            raise ConfigError.of("--engine", f"{engine!r} has no grants", hint="postgres, redis or pgbouncer")
     return 0
 
 

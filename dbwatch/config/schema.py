@@ -9,12 +9,15 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from dbwatch.catalogue.schema import RESERVED_LABELS, Duration, LevelsFile, Line, Profile, Strict
+from dbwatch.config.backup_schema import BackupsFile
+from dbwatch.config.host_schema import HostFile
 from dbwatch.model import Engine, Role
-from dbwatch.units import parse_bytes
+from dbwatch.units import parse_bytes, parse_share
 
 TargetName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 LabelName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Bytes: TypeAlias = Annotated[float, BeforeValidator(parse_bytes), Field(gt=0, le=2.0**60)]
+Share: TypeAlias = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
 Pattern: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -37,12 +40,6 @@ class ChecksFile(Strict):
     disable: list[Pattern] = Field(default_factory=list)
 
 
-class DumpsFile(Strict):
-    path: Path
-    pattern: Pattern = "*"
-    every: Duration = 86_400.0
-
-
 class ExpectFile(Strict):
     """What this server is meant to be. `replicas` are the application names of its standbys, or how many there are."""
 
@@ -51,7 +48,7 @@ class ExpectFile(Strict):
 
 
 class MachineFile(Strict):
-    """The machine the server runs on, where the monitor cannot see it."""
+    """The machine the server runs on, where the monitor cannot see it; of PgBouncer, that of the server behind it."""
 
     memory: Bytes | None = None
     cpus: Annotated[float, Field(gt=0, le=10_000)] | None = None
@@ -69,7 +66,10 @@ class TlsFile(Strict):
 
 
 class Overrides(Strict):
-    """What may be said for all targets under `defaults:` and again for one."""
+    """What may be said for all targets under `defaults:` and again for one.
+
+    `budget` is how much of one core of its time a server may spend on our questions; false for as much as it takes.
+    """
 
     profile: Profile | None = None
     intervals: dict[str, Duration] = Field(default_factory=dict)
@@ -80,6 +80,7 @@ class Overrides(Strict):
     connect_timeout: Annotated[Duration, Field(ge=1, le=60)] | None = None
     labels: dict[LabelName, Line] = Field(default_factory=dict)
     compat: bool | None = None
+    budget: Share | None = None
 
     @model_validator(mode="after")
     def labels_are_free(self) -> Overrides:
@@ -89,7 +90,7 @@ class Overrides(Strict):
         return self
 
 
-class TargetFile(Overrides):
+class TargetFile(Overrides, BackupsFile, HostFile):
     name: TargetName
     engine: Engine
     url: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
@@ -101,7 +102,6 @@ class TargetFile(Overrides):
     password_env: str | None = None
     password_command: list[str] | None = Field(default=None, min_length=1)
     tls: TlsFile | None = None
-    dumps: DumpsFile | None = None
     expect: ExpectFile | None = None
     machine: MachineFile | None = None
 
@@ -111,12 +111,21 @@ class TargetFile(Overrides):
         if len(passwords) > 1:
             raise ValueError("give one of `password_file`, `password_env` and `password_command`")
         parts = [p for p in (self.host, self.port, self.dbname, self.user) if p is not None]
+        misplaced = self.misplaced(self.engine)
+        if misplaced is not None:
+            raise ValueError(misplaced)
         if self.engine is Engine.BACKUP:
-            if self.dumps is None:
-                raise ValueError("a backup target needs `dumps:` with the path of the dump files")
+            if not self.has_source:
+                raise ValueError("a backup target needs one of `dumps`, `pgbackrest`, `barman`, `walg` and `marker`")
             if self.url is not None or parts or passwords:
-                raise ValueError("a backup target has no server: it takes `dumps:` only")
+                raise ValueError("a backup target has no server: it takes what says where its backups are")
             return self
+        if self.engine is Engine.HOST:
+            if self.url is not None or parts or passwords or self.machine is not None:
+                raise ValueError("a host target has no server: it takes `volumes`, `root`, `cgroup` and `of`")
+            return self
+        if self.of_host_targets:
+            raise ValueError(f"`{self.of_host_targets[0]}` belongs to a target of its own with `engine: host`")
         if self.url is not None and parts:
             raise ValueError("give either `url` or `host`, `port`, `dbname` and `user`")
         if self.url is None and self.host is None:

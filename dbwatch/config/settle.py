@@ -8,13 +8,13 @@ from pathlib import Path
 from dbwatch.catalogue.schema import Profile
 from dbwatch.config.password import PasswordSource
 from dbwatch.config.schema import ConfigFile, TargetFile
-from dbwatch.config.target import Dumps, Expect, Ignore, Machine, Target
-from dbwatch.config.url import ServerUrl, UrlError, parse_url
+from dbwatch.config.target import DEFAULT_BUDGET, Expect, Ignore, Machine, Target
+from dbwatch.config.url import CONSOLE, ServerUrl, UrlError, console_url, parse_url
 from dbwatch.errors import Problem
 from dbwatch.model import Engine, Status
 from dbwatch.strictyaml import Document, KeyPath
 
-_DEFAULT_PORTS = {Engine.POSTGRES: 5432, Engine.REDIS: 6379}
+_DEFAULT_PORTS = {Engine.POSTGRES: 5432, Engine.REDIS: 6379, Engine.PGBOUNCER: 6432}
 
 
 class Settler:
@@ -35,7 +35,24 @@ class Settler:
                 self._fail((*path, "name"), f"{model.name} is the name of another target already")
             if target is not None:
                 settled[model.name] = target
+        self._backups_of(settled)
+        self._servers_there(settled)
         return tuple(settled.values())
+
+    def _backups_of(self, settled: Mapping[str, Target]) -> None:
+        servers = {name for name, target in settled.items() if target.engine is Engine.POSTGRES}
+        for position, model in enumerate(self.model.targets):
+            if model.backup_of is not None and model.backup_of not in servers:
+                self._fail(
+                    ("targets", position, "backup_of"), f"{model.backup_of} is no PostgreSQL target of this file"
+                )
+
+    def _servers_there(self, settled: Mapping[str, Target]) -> None:
+        servers = {name for name, target in settled.items() if target.engine not in (Engine.BACKUP, Engine.HOST)}
+        for position, model in enumerate(self.model.targets):
+            for name in model.targets_there:
+                if name not in servers:
+                    self._fail(("targets", position, "of"), f"{name} is no server of this file")
 
     def _fail(self, path: KeyPath, message: str, hint: str | None = None) -> None:
         self.problems.append(self.document.problem(path, message, hint))
@@ -45,12 +62,16 @@ class Settler:
         if model.url is not None:
             try:
                 url = parse_url(model.url)
+                if (url.engine, model.engine) == (Engine.POSTGRES, Engine.PGBOUNCER):
+                    url = console_url(url)
             except UrlError as error:
                 self._fail((*path, "url"), str(error))
                 return None
             if url.engine is not model.engine:
                 self._fail((*path, "url"), f"is a {url.engine.product} URL, the engine is {model.engine}")
                 return None
+        if model.engine is Engine.PGBOUNCER and model.dbname not in (None, CONSOLE):
+            self._fail((*path, "dbname"), f"the console of PgBouncer is the database {CONSOLE}", "leave it out")
         defaults = self.model.defaults
         tls = model.tls
         options = dict(url.options) if url else {}
@@ -63,10 +84,8 @@ class Settler:
             name=model.name,
             engine=model.engine,
             host=host,
-            port=url.port
-            if url
-            else model.port or (None if host.startswith("/") else _DEFAULT_PORTS.get(model.engine)),
-            database=(url.database if url else model.dbname) or "",
+            port=url.port if url else model.port or self._default_port(model.engine, host),
+            database=(url.database if url else model.dbname) or (CONSOLE if model.engine is Engine.PGBOUNCER else ""),
             user=(url.user if url else model.user) or "",
             password=self._password(model, url),
             options=options,
@@ -83,11 +102,17 @@ class Settler:
             include_databases=(*defaults.databases.include, *model.databases.include),
             exclude_databases=(*defaults.databases.exclude, *model.databases.exclude),
             connect_timeout=model.connect_timeout or defaults.connect_timeout or 5.0,
-            dumps=Dumps(self.base / model.dumps.path, model.dumps.pattern, model.dumps.every) if model.dumps else None,
+            backups=model.settled(self.base),
             expect=Expect.of(model.expect) if model.expect else Expect(),
             machine=Machine.of(model.machine) if model.machine else Machine(),
+            place=model.place(),
             compat=self._compat(model),
+            budget=self._budget(model),
         )
+
+    def _default_port(self, engine: Engine, host: str) -> int | None:
+        """A socket needs none, but libpq takes PostgreSQL's own number for the name of PgBouncer's."""
+        return None if host.startswith("/") and engine is not Engine.PGBOUNCER else _DEFAULT_PORTS.get(engine)
 
     def _profile(self, model: TargetFile) -> Profile:
         return model.profile or self.model.defaults.profile or Profile.STANDARD
@@ -98,6 +123,13 @@ class Settler:
             if given is not None:
                 return given
         return self._profile(model) is not Profile.MINIMAL
+
+    def _budget(self, model: TargetFile) -> float | None:
+        """None where there is no limit, and where there is no server that could be kept busy."""
+        if model.engine in (Engine.BACKUP, Engine.HOST):
+            return None
+        given = (share for share in (model.budget, self.model.defaults.budget, DEFAULT_BUDGET) if share is not None)
+        return next(given) or None
 
     def _password(self, model: TargetFile, url: ServerUrl | None) -> PasswordSource | None:
         if model.password_file is not None:

@@ -7,11 +7,16 @@ import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from dbwatch.catalogue.schema import Profile
+from dbwatch.config.backups import Backups
+from dbwatch.config.host_place import HostPlace
 from dbwatch.config.password import PasswordSource
 from dbwatch.config.schema import ExpectFile, MachineFile
 from dbwatch.model import Engine, Role, Status
+
+DEFAULT_BUDGET: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +34,6 @@ class Ignore:
 
     def covers(self, check: str, key: str, today: datetime.date) -> bool:
         return self.concerns(check, today) and fnmatch.fnmatchcase(key, self.key)
-
-
-@dataclass(frozen=True, slots=True)
-class Dumps:
-    """Where the dump files of a target lie and how often a new one is due."""
-
-    path: Path
-    pattern: str = "*"
-    every: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,10 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One monitored server: how to reach it, and what differs from the catalogue's defaults there."""
+    """One monitored server: how to reach it, and what differs from the catalogue's defaults there.
+
+    `budget` is the share of one core of the server's time that the checks may cost it; None is no limit.
+    """
 
     name: str
     engine: Engine
@@ -91,16 +90,20 @@ class Target:
     include_databases: tuple[str, ...] = ()
     exclude_databases: tuple[str, ...] = ()
     connect_timeout: float = 5.0
-    dumps: Dumps | None = None
+    backups: Backups = field(default_factory=Backups)
     expect: Expect = Expect()
     machine: Machine = Machine()
+    place: HostPlace = field(default_factory=HostPlace)
     compat: bool = True
+    budget: float | None = DEFAULT_BUDGET
 
     @property
     def address(self) -> str:
         """Where the server is, for people; never holds a secret."""
         if self.engine is Engine.BACKUP:
-            return str(self.dumps.path) if self.dumps else ""
+            return self.backups.address
+        if self.engine is Engine.HOST:
+            return "this machine" if self.place.root == Path("/") else f"the machine at {self.place.root}"
         if self.host.startswith("/"):
             return self.host
         host = f"[{self.host}]" if ":" in self.host else self.host or "localhost"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, unquote
 
 from dbwatch.model import Engine
@@ -18,10 +18,13 @@ _SCHEMES = {
     "valkey": (Engine.REDIS, False),
     "valkeys": (Engine.REDIS, True),
     "unix": (Engine.REDIS, False),
+    "pgbouncer": (Engine.PGBOUNCER, False),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_DEFAULT_PORTS = {Engine.POSTGRES: 5432, Engine.REDIS: 6379}
+_DEFAULT_PORTS = {Engine.POSTGRES: 5432, Engine.REDIS: 6379, Engine.PGBOUNCER: 6432}
+CONSOLE = "pgbouncer"
+"""The database that is PgBouncer's own console."""
 SCHEMES = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
 
 
@@ -48,7 +51,7 @@ def is_url(text: str) -> bool:
 
 
 def parse_url(text: str) -> ServerUrl:
-    """Read a postgresql://, redis://, rediss:// or unix:// URL. Raises UrlError with a remedy."""
+    """Read a postgresql://, redis://, rediss://, unix:// or pgbouncer:// URL. Raises UrlError with a remedy."""
     scheme, separator, rest = text.strip().partition("://")
     # SQLAlchemy names its driver in the scheme, as in postgresql+psycopg://; the server is the same.
     kind, _, driver = scheme.lower().partition("+")
@@ -75,7 +78,7 @@ def parse_url(text: str) -> ServerUrl:
     else:
         host, port = _host_and_port(hostport, engine)
         database = unquote(path)
-    if engine is Engine.POSTGRES:
+    if engine in (Engine.POSTGRES, Engine.PGBOUNCER):
         host, port = _option_host(options, host, port)
         user = user or options.pop("user", "")
         database = database or options.pop("dbname", "")
@@ -88,7 +91,16 @@ def parse_url(text: str) -> ServerUrl:
     secret = Secret(unquote(password)) if colon else None
     if secret is None and "password" in options:
         secret = Secret(options.pop("password"))
-    return ServerUrl(engine, host, port, database, unquote(user), secret, options, tls)
+    url = ServerUrl(engine, host, port, database, unquote(user), secret, options, tls)
+    return console_url(url) if engine is Engine.PGBOUNCER else url
+
+
+def console_url(url: ServerUrl) -> ServerUrl:
+    """A PostgreSQL URL as that of the PgBouncer that answers there. Raises UrlError when it names another database."""
+    if url.database not in ("", CONSOLE):
+        raise UrlError(f"what follows the / of a PgBouncer URL is {CONSOLE}, the name of its console")
+    port = url.port or _DEFAULT_PORTS[Engine.PGBOUNCER]  # libpq would look for a socket by PostgreSQL's own number
+    return replace(url, engine=Engine.PGBOUNCER, port=port, database=CONSOLE)
 
 
 def _host_and_port(hostport: str, engine: Engine) -> tuple[str, int | None]:

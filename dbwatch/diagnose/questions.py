@@ -1,17 +1,19 @@
 """Owns reading the questions out of a runbook: the indented statements and commands of its diagnosis. Pure.
 
-A question is for dbwatch to ask when it is one statement that only reads, or a redis-cli command that only looks.
+A question is for dbwatch to ask when it is one statement that only reads, a redis-cli command that only looks, or a
+SHOW of PgBouncer.
 The rest (a shell, a placeholder that the person fills in) is for the person.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from dbwatch.catalogue import Check
+from dbwatch.catalogue.shows import only_shows
 from dbwatch.model import Engine
 
 _INDENT: Final = "    "
@@ -39,7 +41,7 @@ class Question:
 
 def questions(check: Check) -> tuple[Question, ...]:
     """The questions of the check's diagnosis, in their order."""
-    read = {Engine.POSTGRES: _of_postgres, Engine.REDIS: _of_redis}.get(check.engine)
+    read = _READERS.get(check.engine)
     blocks = _blocks(check.runbook.diagnosis)
     if read is None:
         return tuple(Question(line, None) for block in blocks for line in block)
@@ -91,3 +93,16 @@ def _of_redis(block: list[str]) -> Iterator[Question]:
         asked = command is not None and not _PLACEHOLDER.search(bare) and (not rest or grep is not None)
         only = re.compile(grep["quoted"] or grep["plain"], re.IGNORECASE) if grep is not None else None
         yield Question(line, command[1] if command is not None and asked else None, only)
+
+
+def _of_pgbouncer(block: list[str]) -> Iterator[Question]:
+    for line in block:
+        command = " ".join(line.rstrip("; ").upper().split())
+        yield Question(line, command if only_shows(command) else None)
+
+
+_READERS: Final[Mapping[Engine, Callable[[list[str]], Iterator[Question]]]] = {
+    Engine.POSTGRES: _of_postgres,
+    Engine.REDIS: _of_redis,
+    Engine.PGBOUNCER: _of_pgbouncer,
+}

@@ -25,6 +25,7 @@ class Platform(StrEnum):
     NEON = "neon"
     REDIS = "redis"
     VALKEY = "valkey"
+    PGBOUNCER = "pgbouncer"
 
     @classmethod
     def of(cls, flavour: str) -> Platform:
@@ -61,6 +62,7 @@ _PRODUCTS: Mapping[Platform, str] = {
     Platform.NEON: "Neon",
     Platform.REDIS: "Redis",
     Platform.VALKEY: "Valkey",
+    Platform.PGBOUNCER: "PgBouncer",
 }
 _ADMINISTRATORS: Mapping[Platform, str] = {
     Platform.RDS: "a member of rds_superuser (the master user)",
@@ -71,6 +73,7 @@ _ADMINISTRATORS: Mapping[Platform, str] = {
     Platform.NEON: "a member of neon_superuser (a role made in the console)",
     Platform.REDIS: "a user who may run ACL",
     Platform.VALKEY: "a user who may run ACL",
+    Platform.PGBOUNCER: "a user of admin_users",
 }
 _OWN_DATABASES: Mapping[Platform, frozenset[str]] = {
     Platform.RDS: frozenset({"rdsadmin"}),

@@ -53,7 +53,7 @@ def _write_header(paper: Paper, one: Diagnosis) -> None:
     facts = one.facts
     version = facts.version_text if facts is not None else ""
     parts = [f"{one.target.engine.product} {version}".strip()]
-    if facts is not None and one.target.engine is not Engine.BACKUP:
+    if facts is not None and one.target.engine.has_roles:
         parts += [str(facts.role), one.target.address, f"as {facts.user}", one.platform.product]
     else:
         parts.append(one.target.address)

@@ -25,7 +25,7 @@ class Measurement:
 
     `truncated` says that the server had more rows than the check's limit. `failed` names the databases of a
     database-scoped check that could not be looked at, `hidden` those where a right, a lock or missing statistics
-    kept everything from view.
+    kept everything from view; `part` is what they are.
     """
 
     rows: tuple[RawRow, ...]
@@ -34,6 +34,7 @@ class Measurement:
     truncated: bool = False
     failed: Mapping[str, CheckError] = field(default_factory=dict)
     hidden: Mapping[str, CheckError] = field(default_factory=dict)
+    part: str = "database"
 
 
 @dataclass(frozen=True, slots=True)

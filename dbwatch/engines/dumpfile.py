@@ -1,24 +1,26 @@
-"""Owns telling a whole dump file from a cut-off one by its first and last bytes. Knows no folder.
+"""Owns telling a whole dump file from a cut-off one. Knows no folder.
 
-Every format below says at its end that the writer got there. What has no such end (zstd, encrypted files) is
-`Kind.UNKNOWN` and gets the benefit of the doubt from the caller.
+Every format below says at its end that the writer got there. What has no such end (encrypted files) is `Kind.UNKNOWN`
+and gets the benefit of the doubt from the caller. Archives of pg_dump are also listed by pg_restore, where it is
+installed: a damaged table of contents has an end all the same.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-import zlib
+import subprocess
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-LARGEST_GZIP_BYTES = 16 * 2**20
-"""Up to this size a gzip file is unpacked to its end; nothing short of that can judge it."""
+from dbwatch.engines.dumparchive import CutOffError, follow
+from dbwatch.engines.packed import CUT_OFF, Packing, packing_of, read_through
+
 _HEAD_BYTES = 512
 _TAIL_BYTES = 4096
-_CHUNK_BYTES = 256 * 1024
-_MOST_UNPACKED_BYTES = 2**30
+_LIST_SECONDS = 20.0
 
 _SQL_STARTS = (b"-- PostgreSQL database", b"-- MySQL dump", b"-- MariaDB dump", b"/*M!999999")
 _SQL_ENDS = (
@@ -26,6 +28,12 @@ _SQL_ENDS = (
     b"-- PostgreSQL database cluster dump complete",
     b"-- Dump completed",
 )
+_CLUSTER_STARTS = b"-- PostgreSQL database cluster dump"
+_CLUSTER_ENDS = (b"-- PostgreSQL database cluster dump complete",)
+_LENGTH_OF_NOTHING = b"\x00" * 5
+"""Ends each table's data: an integer of sign and four bytes. Without data the archive ends in an unset place of 8."""
+# pg_restore of an older major refuses what a newer pg_dump wrote: that says nothing about the file.
+_NOT_ITS_FAULT = ("unsupported version", "compression")
 
 
 class Kind(StrEnum):
@@ -37,7 +45,19 @@ class Kind(StrEnum):
     RDB = "Redis snapshot"
     GZIP = "gzip file"
     XZ = "xz file"
+    BZIP2 = "bzip2 file"
+    ZSTD = "zstd file"
+    LZ4 = "lz4 file"
     UNKNOWN = "file"
+
+
+_PACKED = {
+    Packing.GZIP: Kind.GZIP,
+    Packing.XZ: Kind.XZ,
+    Packing.BZIP2: Kind.BZIP2,
+    Packing.ZSTD: Kind.ZSTD,
+    Packing.LZ4: Kind.LZ4,
+}
 
 
 def inspect(path: Path) -> tuple[Kind, str | None]:
@@ -49,12 +69,41 @@ def inspect(path: Path) -> tuple[Kind, str | None]:
             return Kind.UNKNOWN, "is not a file"
         size = facts.st_size
         head = stream.read(_HEAD_BYTES)
+        packing = packing_of(head)
+        if packing is not None:
+            inside = read_through(stream, packing, size)
+            problem = inside.problem
+            if problem is None and inside.to_the_end:
+                problem = _problem_inside(inside.head, inside.tail)
+            return _PACKED[packing], problem
         stream.seek(max(0, size - _TAIL_BYTES))
         tail = stream.read(_TAIL_BYTES)
         kind = _kind(head)
-        if kind is Kind.GZIP and size <= LARGEST_GZIP_BYTES:
-            return kind, _gzip_problem(stream)
-    return kind, None if _ends_well(kind, head, tail, path.name) else "is cut off: its end is missing"
+        if kind is Kind.ARCHIVE:
+            return kind, _archive_problem(stream, path, size, tail)
+    if not _ends_well(kind, head, tail) or (kind is Kind.TAR and size % 512):
+        return kind, CUT_OFF
+    return kind, None
+
+
+def _archive_problem(stream: BinaryIO, path: Path, size_bytes: int, tail: bytes) -> str | None:
+    """Of an archive of a version that is not known only the end can be looked at."""
+    is_folder = path.name == "toc.dat"
+    try:
+        archive = follow(stream, size_bytes)
+    except CutOffError:
+        return CUT_OFF
+    if not archive.followed and not is_folder and not tail.endswith(_LENGTH_OF_NOTHING):
+        return CUT_OFF
+    for name in archive.files:
+        if not any(_has_content(path.parent / f"{name}{packed}") for packed in ("", ".gz", ".lz4", ".zst")):
+            return f"is incomplete: {name} is missing or empty"
+    return _unlisted(path)
+
+
+def _has_content(file: Path) -> bool:
+    """Whether it is there; of packed ones also whether it holds anything, which even an empty table's does."""
+    return file.is_file() and (file.suffix in (".dat", ".toc") or file.stat().st_size > 0)
 
 
 def _kind(head: bytes) -> Kind:
@@ -62,10 +111,6 @@ def _kind(head: bytes) -> Kind:
         return Kind.ARCHIVE
     if head.startswith((b"REDIS", b"VALKEY")):
         return Kind.RDB
-    if head.startswith(b"\x1f\x8b"):
-        return Kind.GZIP
-    if head.startswith(b"\xfd7zXZ\x00"):
-        return Kind.XZ
     if head[257:262] == b"ustar":
         return Kind.TAR
     if any(start in head for start in _SQL_STARTS):
@@ -73,22 +118,18 @@ def _kind(head: bytes) -> Kind:
     return Kind.UNKNOWN
 
 
-def _ends_well(kind: Kind, head: bytes, tail: bytes, name: str) -> bool:
+def _ends_well(kind: Kind, head: bytes, tail: bytes) -> bool:
     match kind:
         case Kind.ARCHIVE:
-            # Each table's data ends with a chunk of length 0, an integer of sign and four bytes; an archive
-            # without data ends in an unset 8-byte offset. The table of contents of `pg_dump -Fd` ends in a
-            # file name instead.
-            return name == "toc.dat" or tail.endswith(b"\x00" * 5)
+            return tail.endswith(_LENGTH_OF_NOTHING)
         case Kind.SQL:
-            return any(end in tail for end in _SQL_ENDS)
+            # pg_dumpall's holds the end of each database's dump, and goes on.
+            return any(end in tail for end in (_CLUSTER_ENDS if _CLUSTER_STARTS in head else _SQL_ENDS))
         case Kind.TAR:
             return tail.endswith(b"\x00" * 1024)
         case Kind.RDB:
             return _rdb_version(head) < 5 or tail[-9:-8] == b"\xff"
-        case Kind.XZ:
-            return tail.endswith(b"YZ")
-        case Kind.GZIP | Kind.UNKNOWN:
+        case _:
             return True
 
 
@@ -97,33 +138,33 @@ def _rdb_version(head: bytes) -> int:
     return int(digits) if digits else 0
 
 
-def _gzip_problem(stream: BinaryIO) -> str | None:
-    """Unpack to the end, keeping only the last bytes: the checksum there proves the whole."""
-    stream.seek(0)
-    head, tail, unpacked = b"", b"", 0
-    unpacker = zlib.decompressobj(wbits=31)
-    while chunk := stream.read(_CHUNK_BYTES):
-        while chunk:
-            try:
-                text = unpacker.decompress(chunk, _CHUNK_BYTES * 16)
-            except zlib.error:
-                return "is damaged: it does not unpack"
-            head = (head + text)[:_HEAD_BYTES] if len(head) < _HEAD_BYTES else head
-            tail = (tail + text)[-_TAIL_BYTES:]
-            unpacked += len(text)
-            if unpacked > _MOST_UNPACKED_BYTES:
-                return None
-            if not unpacker.eof:
-                chunk = unpacker.unconsumed_tail
-                continue
-            chunk = unpacker.unused_data.lstrip(b"\x00")  # a further member, as pigz and appending write them
-            if chunk:
-                unpacker = zlib.decompressobj(wbits=31)
-    if not unpacker.eof:
-        return "is cut off: its end is missing"
-    kind = _kind(head)
+def _problem_inside(head: bytes, tail: bytes) -> str | None:
     if not head:
         return "is an empty file, packed"
-    if kind is not Kind.GZIP and not _ends_well(kind, head, tail, ""):
+    if not _ends_well(_kind(head), head, tail):
         return "is cut off: what is packed in it has no end"
     return None
+
+
+def _unlisted(path: Path) -> str | None:
+    """What pg_restore says against listing the archive; None without complaint, and where it cannot be asked."""
+    program = shutil.which("pg_restore")
+    if program is None:
+        return None
+    listed = path.parent if path.name == "toc.dat" else path
+    try:
+        done = subprocess.run(
+            [program, "--list", "--", str(listed)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            timeout=_LIST_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    said = done.stderr.decode("utf-8", "replace")
+    if done.returncode == 0 or not said or any(word in said for word in _NOT_ITS_FAULT):
+        return None
+    return "is damaged: pg_restore cannot list it"

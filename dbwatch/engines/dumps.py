@@ -1,57 +1,70 @@
-"""Owns looking at a folder of dump files: which are whole, how old and how big the newest is. Reads only.
+"""Owns looking at a folder of dump files: which there are, of what, and which are whole. Reads only.
 
-Refuses to know engines, checks and thresholds. A file counts only when its end says that the writer
-finished: an empty, growing or cut-off dump is the very thing a backup check is for. A file's verdict is
-remembered until the file changes, so that a look costs one directory listing.
+Refuses to know engines, checks and thresholds. A file counts only when its end says that the writer finished: an empty,
+growing or cut-off dump is the very thing a backup check is for. A file's verdict is remembered until the file changes,
+so that a look costs one directory listing.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import heapq
 import os
+import re
 import stat
-import statistics
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from dbwatch.config.target import Dumps
+from dbwatch.config import Dumps
 from dbwatch.engines.dumpfile import Kind, inspect
+from dbwatch.engines.dumpname import read_name
 
-MOST_FILES = 200
-"""Only the newest are opened; a folder with years of dumps is still one listing."""
+OPENED_OF_EACH = 8
+"""Of each name only the newest are opened; a folder with years of dumps is still one listing."""
+MOST_OPENED = 400
+MOST_FILES = 20_000
 SETTLED_SECONDS = 60.0
 """A file whose end cannot be judged counts once nobody has written to it for this long."""
+GROWING_SECONDS = 3600.0
+"""A file that is not whole and was written to within this time is a dump under way; later it is a failed one."""
 FUTURE_SECONDS = 300.0
-_COMPARED = 5
+_TABLE_DATA = re.compile(r"\d+\.dat(\.\w+)?")
 _PARTIAL_SUFFIXES = (".tmp", ".temp", ".part", ".partial", ".incomplete", ".in-progress", ".filepart", ".swp")
 
 
 @dataclass(frozen=True, slots=True)
-class DumpsSeen:
-    """What lies in the folder. `newest_*` speak of the newest whole dump, the times are Unix seconds.
+class DumpFile:
+    """One file, or one folder that pg_dump wrote. `problem` says why it is no backup; None when it is.
 
-    `usual_bytes` is the median size of up to five whole dumps before it. `incomplete` counts files that
-    match and are not whole, `problem` says what is wrong with the newest of them. `unreadable` is set when
-    nothing could be seen.
+    `growing` ones may become whole yet. What was not `opened` is older than several that were, and taken as it is;
+    `known` are formats that can be judged.
     """
 
-    newest_at_seconds: float | None = None
-    newest_bytes: int | None = None
-    newest_name: str | None = None
-    usual_bytes: float | None = None
-    complete: int = 0
-    incomplete: int = 0
+    file: str
+    name: str
+    dated: bool
+    changed_at_seconds: float
+    size_bytes: int
     problem: str | None = None
+    growing: bool = False
+    opened: bool = True
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DumpsSeen:
+    """What lies in the folder, newest first. `unreadable` is set when nothing could be seen."""
+
+    files: tuple[DumpFile, ...] = ()
     unreadable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     path: Path
-    name: str
+    file: str
     changed_seconds: float
     size_bytes: int
     identity: tuple[int, int]
@@ -62,34 +75,37 @@ class _Entry:
 def scan_dumps(dumps: Dumps, now_seconds: float) -> DumpsSeen:
     """Look at the dump files as they are now. Never raises for what the disk answers."""
     try:
-        entries = heapq.nlargest(MOST_FILES, _entries(dumps), key=lambda entry: entry.changed_seconds)
+        entries = sorted(_distinct(dumps), key=lambda entry: -entry.changed_seconds)
     except OSError as error:
         return DumpsSeen(unreadable=f"{dumps.path} cannot be read: {error.strerror or error}")
-    whole: list[_Entry] = []
-    problems: list[str] = []
-    seen: set[tuple[int, int]] = set()
+    if len(entries) > MOST_FILES:
+        return DumpsSeen(unreadable=f"more than {MOST_FILES} files in {dumps.path} match {dumps.pattern}")
+    opened: dict[str, int] = defaultdict(int)
+    files: list[DumpFile] = []
+    budget = MOST_OPENED
     for entry in entries:
-        if entry.identity in seen:  # a "latest" link beside the file it points to
-            continue
-        seen.add(entry.identity)
-        problem = _problem(entry, now_seconds)
-        if problem is None:
-            whole.append(entry)
-        else:
-            problems.append(f"{entry.name} {problem}")
-    first_problem = problems[0] if problems else None
-    if not whole:
-        return DumpsSeen(incomplete=len(problems), problem=first_problem)
-    newest, before = whole[0], whole[1 : _COMPARED + 1]
-    return DumpsSeen(
-        newest_at_seconds=newest.changed_seconds,
-        newest_bytes=newest.size_bytes,
-        newest_name=newest.name,
-        usual_bytes=statistics.median(entry.size_bytes for entry in before) if before else None,
-        complete=len(whole),
-        incomplete=len(problems),
-        problem=first_problem,
-    )
+        name = read_name(entry.file)
+        problem, growing, kind = None, False, Kind.SQL
+        look = opened[name.name] < OPENED_OF_EACH and budget > 0
+        if look:
+            opened[name.name] += 1
+            budget -= 1
+            kind, problem = _problem(entry, now_seconds)
+            growing = problem is not None and 0 <= now_seconds - entry.changed_seconds < GROWING_SECONDS
+        facts = (entry.file, name.name, name.dated, entry.changed_seconds, entry.size_bytes)
+        files.append(DumpFile(*facts, problem, growing, look, kind is not Kind.UNKNOWN))
+    return DumpsSeen(tuple(files))
+
+
+def _distinct(dumps: Dumps) -> list[_Entry]:
+    """A "latest" link beside the file it points to is no second backup, and its name no name of its own."""
+    found: dict[tuple[int, int], _Entry] = {}
+    for entry in _entries(dumps):
+        if entry.identity not in found or found[entry.identity].path.is_symlink():
+            found[entry.identity] = entry
+        if len(found) > MOST_FILES:
+            break
+    return list(found.values())
 
 
 def _entries(dumps: Dumps) -> Iterator[_Entry]:
@@ -116,7 +132,10 @@ def _entry(path: Path) -> Iterator[_Entry]:
         is_folder = stat.S_ISDIR(facts.st_mode)
         size = facts.st_size
         if is_folder:
-            size, facts = _folder(path)
+            folder = _folder(path)
+            if folder is None:
+                return
+            size, facts = folder
         elif not stat.S_ISREG(facts.st_mode):
             return
     except OSError:
@@ -125,32 +144,35 @@ def _entry(path: Path) -> Iterator[_Entry]:
     yield _Entry(path, path.name, facts.st_mtime, size, identity, facts.st_mtime_ns, is_folder)
 
 
-def _folder(path: Path) -> tuple[int, os.stat_result]:
-    """`pg_dump -Fd` writes a folder, and its table of contents last. OSError when it is not such a folder."""
-    contents = path / "toc.dat"
-    facts = contents.stat()
+def _folder(path: Path) -> tuple[int, os.stat_result] | None:
+    """`pg_dump -Fd` writes a folder, and its table of contents last. None when it is not such a folder."""
     with os.scandir(path) as listing:
-        return sum(item.stat().st_size for item in listing), facts
+        files = {item.name: item.stat() for item in listing}
+    if "toc.dat" not in files and not any(_TABLE_DATA.fullmatch(name) for name in files):
+        return None
+    size = sum(facts.st_size for facts in files.values())
+    last = max(files.values(), key=lambda facts: facts.st_mtime_ns)
+    return size, files.get("toc.dat", last)
 
 
-def _problem(entry: _Entry, now_seconds: float) -> str | None:
-    """Why the file does not count as a backup; None when it does."""
-    if entry.name.lower().endswith(_PARTIAL_SUFFIXES):
-        return "is named like an unfinished file"
+def _problem(entry: _Entry, now_seconds: float) -> tuple[Kind, str | None]:
+    """Its kind, and why the file does not count as a backup; None when it does."""
+    if entry.file.lower().endswith(_PARTIAL_SUFFIXES):
+        return Kind.SQL, "is named like an unfinished file"
     if entry.size_bytes == 0:
-        return "is empty"
+        return Kind.SQL, "is empty"
     if entry.changed_seconds > now_seconds + FUTURE_SECONDS:
-        return "is dated in the future"
+        return Kind.SQL, "is dated in the future"
     opened = entry.path / "toc.dat" if entry.is_folder else entry.path
+    if entry.is_folder and not opened.exists():
+        return Kind.ARCHIVE, "is cut off: it has no table of contents"
     kind, problem = _judged(opened, entry.identity, entry.size_bytes, entry.stamp_nanoseconds)
-    if problem is not None:
-        return problem
-    if kind is Kind.UNKNOWN and now_seconds - entry.changed_seconds < SETTLED_SECONDS:
-        return "is still being written"
-    return None
+    if problem is None and kind is Kind.UNKNOWN and now_seconds - entry.changed_seconds < SETTLED_SECONDS:
+        problem = "is still being written"
+    return kind, problem
 
 
-@lru_cache(maxsize=4 * MOST_FILES)
+@lru_cache(maxsize=10 * MOST_OPENED)
 def _cached(path: Path, _identity: tuple[int, int], _size_bytes: int, _stamp: int) -> tuple[Kind, str | None]:
     return inspect(path)
 

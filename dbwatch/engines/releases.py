@@ -58,7 +58,7 @@ class Product(_Strict):
     """One kind of server. `as_of` is the day up to which its releases are known.
 
     `repackaged` are versions that a distribution keeps for years and mends under the same number: whether such a
-    server misses a fix cannot be told from its version.
+    server misses a fix cannot be told from its version. One kept `by_hand` is not in the feed that renews the others.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Product(_Strict):
     series: Mapping[str, Series]
     releases: tuple[Release, ...]
     repackaged: Mapping[str, str] = Field(default_factory=dict)
+    by_hand: bool = False
 
     def series_of(self, version: tuple[int, ...]) -> str | None:
         """The series a version belongs to, when the table has it."""
@@ -123,7 +124,7 @@ def missed_by(product: Product, version: tuple[int, ...]) -> Missed:
 
 
 def known_releases(product: str) -> Product:
-    """What ships with dbwatch about a product: postgresql, redis, valkey, mariadb or mysql."""
+    """What ships with dbwatch about a product: postgresql, redis, valkey, mariadb, mysql or pgbouncer."""
     return read_table(TABLE).products[product]
 
 

@@ -52,6 +52,8 @@ def refreshed(text: str, feed: Feed, today: datetime.date) -> tuple[str, Sequenc
     """The table with what is new in it, and a line for each addition. The text it had stays as it is."""
     told: list[str] = []
     for name, product in Releases.model_validate(read(text, "the table").data).products.items():
+        if product.by_hand:
+            continue
         cycles = [cycle for cycle in _CYCLES.validate_json(feed(name)) if cycle.release_date >= _OLDEST_ADDED]
         series, releases = _new_series(product, cycles), _new_releases(product, cycles)
         block = _block(text, name)

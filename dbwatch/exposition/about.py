@@ -19,11 +19,12 @@ from dbwatch.exposition.labels import clean
 from dbwatch.exposition.samples import constant_labels
 from dbwatch.exposition.tally import BUCKETS_SECONDS, Cost, Tally
 from dbwatch.levels import first_threshold
-from dbwatch.model import Outcome, Status
+from dbwatch.model import Outcome, Reason, Status
 from dbwatch.store import TargetState
 
 _Scalar: TypeAlias = GaugeMetricFamily | CounterMetricFamily
 
+_REASON_HELP: Final = "Why the check is unknown, skipped, or (budget) runs less often; the value is always 1."
 _FINDING_LEVELS: Final = (Status.WARNING, Status.CRITICAL)
 
 
@@ -88,13 +89,26 @@ def about_target(target: Target, state: TargetState) -> Block:
 
 
 def cost_of(target: Target, cost: Cost, more_seconds: float = 0.0) -> Block:
-    """What all runs on a target took, and what they and `more_seconds` of other questions cost its server."""
+    """What all runs on a target took, and what they and `more_seconds` of other questions cost its server.
+
+    Nothing missed is a zero: the first run that is missed is a growth for `increase()`.
+    """
     families = _Families(target, {"target": target.name})
     families.counter(
         "dbwatch_target_query_seconds_total",
         "Time the server has spent on our questions.",
         cost.database_seconds + more_seconds,
     )
+    for status, runs in sorted(cost.runs.items()):
+        families.counter("dbwatch_check_runs_total", "Runs of checks by their result.", runs, result=str(status))
+    text = "Runs of a target's checks left out because the one before had not ended."
+    families.counter("dbwatch_check_missed_total", text, cost.missed)
+    if target.budget is not None:
+        families.gauge(
+            "dbwatch_target_budget_ratio",
+            "The share of a core that our questions may cost the server; beyond it they are asked less often.",
+            target.budget,
+        )
     if any(cost.observed):
         labels = families.labels({})
         family = histogram("dbwatch_check_duration_seconds", "How long runs of checks took.", tuple(labels))
@@ -112,11 +126,16 @@ def verdict_of(target: Target, outcome: Outcome) -> Block:
     return families.render()
 
 
-def limits_of(target: Target, check: Check, *, overridden: bool) -> Block:
-    """What the configuration says of a check on a target: its pace and its limits."""
+def limits_of(target: Target, check: Check, *, overridden: bool, stretch: float = 1.0) -> Block:
+    """The pace and the limits of a check on a target: what the configuration says of them, and what the budget leaves.
+
+    A rule's windows are made for the check's own interval, so the rules follow the verdict of one that is stretched.
+    """
     families = _Families(target, {"target": target.name, "check": check.name})
-    families.gauge("dbwatch_check_interval_seconds", "How often the check runs.", interval_of(target, check))
-    if overridden:
+    families.gauge("dbwatch_check_interval_seconds", "How often the check runs.", interval_of(target, check) * stretch)
+    if stretch > 1.0:
+        families.gauge("dbwatch_check_reason", _REASON_HELP, 1.0, reason=str(Reason.BUDGET))
+    if overridden or stretch > 1.0:
         families.gauge(
             "dbwatch_check_overridden",
             "The target has its own thresholds, interval or ignored findings for the check; the value is always 1.",
@@ -132,9 +151,9 @@ def limits_of(target: Target, check: Check, *, overridden: bool) -> Block:
 
 
 def runs_of(target: Target, check: Check, tally: Tally) -> Block:
-    """What was counted of a check's runs: when it last answered, how it ended, what it cost, what was left out.
+    """What was counted of a check's runs: when it last answered, what was left out. Nothing is no series.
 
-    Nothing dropped is no series. Nothing missed is a zero: the first run that is missed is a growth for `increase()`.
+    What it cost is told of the dearest only: a hundred checks of a target cost next to nothing.
     """
     families = _Families(target, {"target": target.name, "check": check.name})
     if tally.last_success_seconds is not None:
@@ -143,15 +162,12 @@ def runs_of(target: Target, check: Check, tally: Tally) -> Block:
             "When the check last gave an answer.",
             tally.last_success_seconds,
         )
-    for status, runs in sorted(tally.runs.items()):
-        families.counter("dbwatch_check_runs_total", "Runs of the check by their result.", runs, result=str(status))
-    if tally.cost.database_seconds:
+    if tally.is_dear:
         families.counter(
             "dbwatch_check_query_seconds_total",
             "Time the server has spent on the check.",
             tally.cost.database_seconds,
         )
-    families.counter("dbwatch_check_missed_total", "Runs left out because the one before had not ended.", tally.missed)
     if tally.dropped:
         text = "Series and rows left out: too many, of equal labels, or not a number."
         families.counter("dbwatch_series_dropped_total", text, tally.dropped)
@@ -172,7 +188,7 @@ def _verdict(families: _Families, outcome: Outcome) -> None:
     if outcome.reason is not None:
         families.gauge(
             "dbwatch_check_reason",
-            "Why the check is unknown or skipped; the value is always 1.",
+            _REASON_HELP,
             1.0,
             reason=str(outcome.reason),
         )

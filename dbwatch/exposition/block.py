@@ -1,16 +1,17 @@
 """Owns turning metric families into bytes, once, and joining such bytes into a page. Knows no check and no store.
 
-Writing and escaping is prometheus_client's work. Its writers render whole pages; ours is joined from many small ones,
-so what they write of a family is kept in two parts: the head (HELP, TYPE, UNIT), which a page shows once, and the
-samples, which come from every target. Of the kinds of family we have, both formats write the samples alike, so those
-are written once.
+prometheus_client's writers render whole pages; ours is joined from many small ones, so a family is kept in two parts:
+the head (HELP, TYPE, UNIT), which they write and a page shows once, and the samples, which come from every target. Of
+the kinds of family we have, both formats write the samples alike, so those are written once, and by us: the library
+takes 10 µs for each, most of it to look whether names of ours are names, and that was half the time of a run. The tests
+hold the two equal byte for byte.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -18,7 +19,9 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest as write_text
 from prometheus_client.openmetrics.exposition import generate_latest as write_openmetrics
+from prometheus_client.utils import floatToGoString
 
+_shown: Final[Callable[[float], str]] = floatToGoString
 _UNITS: Final = ("seconds", "bytes", "ratio")
 
 
@@ -34,23 +37,20 @@ END: Final[Mapping[Format, bytes]] = {Format.TEXT: b"", Format.OPENMETRICS: b"# 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One family in one format."""
+    """One family. A page that has one format alone needs no `openmetrics_head`."""
 
     name: str
     head: bytes
     samples: bytes
+    openmetrics_head: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some families in both formats; `series` is how many samples they hold."""
+    """Some families; `series` is how many samples they hold."""
 
-    text: tuple[Part, ...] = ()
-    openmetrics: tuple[Part, ...] = ()
+    parts: tuple[Part, ...] = ()
     series: int = 0
-
-    def parts(self, form: Format) -> tuple[Part, ...]:
-        return self.text if form is Format.TEXT else self.openmetrics
 
 
 NOTHING: Final = Block()
@@ -81,34 +81,37 @@ def histogram(name: str, text: str, labels: Sequence[str]) -> HistogramMetricFam
 def render(families: Iterable[Metric]) -> Block:
     """The families as bytes; those without samples are left out."""
     filled = [family for family in families if family.samples]
-    text = tuple(_part(family) for family in filled)
-    return Block(
-        text=text,
-        openmetrics=tuple(
-            Part(family.name, _head_of(family, Format.OPENMETRICS), part.samples)
-            for family, part in zip(filled, text, strict=True)
-        ),
-        series=sum(len(family.samples) for family in filled),
-    )
+    return Block(tuple(_part(family) for family in filled), sum(len(family.samples) for family in filled))
 
 
 def plain(name: str, text: str, kind: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> Part:
     """A family in the text format whose TYPE line says `kind` whatever its name: the library would rename a counter."""
-    family = Metric(name, text, "gauge")
-    for labels, value in samples:
-        family.add_sample(name, dict(labels), value)
     head = _head(name, text, "gauge", "", Format.TEXT)
     as_gauge, as_kind = (f"# TYPE {name} {word}\n".encode() for word in ("gauge", kind))
-    return Part(name, head.removesuffix(as_gauge) + as_kind, _write(family, Format.TEXT)[len(head) :])
+    lines = lines_of((name, labels, value) for labels, value in samples)
+    return Part(name, head.removesuffix(as_gauge) + as_kind, lines)
+
+
+def lines_of(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> bytes:
+    """Samples of valid names as both formats write them."""
+    return "".join([_line(name, labels, value) for name, labels, value in samples]).encode()
 
 
 def join(blocks: Iterable[Block], form: Format) -> bytes:
-    """One page of all blocks: every family once, in the order first seen, without the page's end."""
+    """One page of all blocks, without the page's end."""
+    return b"".join(pieces(blocks, form))
+
+
+def pieces(blocks: Iterable[Block], form: Format) -> list[bytes]:
+    """What a page of all blocks is made of: every family once, in the order first seen."""
     families: dict[str, list[bytes]] = {}
     for block in blocks:
-        for part in block.parts(form):
-            families.setdefault(part.name, [part.head]).append(part.samples)
-    return b"".join(itertools.chain.from_iterable(families.values()))
+        for part in block.parts:
+            lines = families.get(part.name)
+            if lines is None:
+                lines = families[part.name] = [part.head if form is Format.TEXT else part.openmetrics_head]
+            lines.append(part.samples)
+    return list(itertools.chain.from_iterable(families.values()))
 
 
 def _unit(name: str) -> str:
@@ -116,8 +119,19 @@ def _unit(name: str) -> str:
 
 
 def _part(family: Metric) -> Part:
-    head = _head_of(family, Format.TEXT)
-    return Part(family.name, head, _write(family, Format.TEXT)[len(head) :])
+    lines = lines_of((sample.name, sample.labels, sample.value) for sample in family.samples)
+    return Part(family.name, _head_of(family, Format.TEXT), lines, _head_of(family, Format.OPENMETRICS))
+
+
+def _line(name: str, labels: Mapping[str, str], value: float) -> str:
+    if not labels:
+        return f"{name} {_shown(value)}\n"
+    shown = ",".join([f'{label}="{_escaped(labels[label])}"' for label in sorted(labels)])
+    return f"{name}{{{shown}}} {_shown(value)}\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def _head_of(family: Metric, form: Format) -> bytes:

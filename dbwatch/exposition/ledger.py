@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from dbwatch.exposition.block import NOTHING, Block
 from dbwatch.exposition.tally import Cost, Tally
@@ -22,6 +22,7 @@ class Entry:
     """What the page says of one check on one target. `samples` are left out from `expires` on.
 
     `limits` and `verdict` mostly stay as they are from run to run; `limited_by` is what `limits` were rendered from.
+    `interval_seconds` is the pace by which `expires` was told.
     """
 
     runs: Block = NOTHING
@@ -31,6 +32,7 @@ class Entry:
     outcome: Outcome | None = None
     samples: Block = NOTHING
     expires: float = math.inf
+    interval_seconds: float = 0.0
     is_probe: bool = False
 
     @property
@@ -38,6 +40,9 @@ class Entry:
         """Everything but the samples."""
         return self.verdict, self.limits, self.runs
 
+
+DEAREST: Final = 10
+"""The checks of a target whose cost has a series; one keeps it as long as it is among twice as many."""
 
 Entries: TypeAlias = Mapping[str, Mapping[str, Entry]]
 
@@ -64,7 +69,9 @@ class Ledger:
     def write(self, target: str, check: str, change: Callable[[Entry, Tally], Entry]) -> None:
         """Swap in what `change` makes of the entry there was. It may count in the tally; one writer at a time."""
         with self._counting:
-            tally = self._tallies.setdefault(target, {}).setdefault(check, Tally())
+            tallies = self._tallies.setdefault(target, {})
+            tally = tallies.setdefault(check, Tally())
+            tally.is_dear = _is_dear(tally, tallies.values())
             made = change(self.of(target).get(check, Entry()), tally)
             with self._lock:
                 self._entries.setdefault(target, {})[check] = made
@@ -91,3 +98,10 @@ class Ledger:
                 self._entries.pop(target, None)
                 self._tallies.pop(target, None)
             self._version += 1
+
+
+def _is_dear(tally: Tally, all_of_target: Iterable[Tally]) -> bool:
+    """By what all runs until now have cost, which is an order that hardly changes after the first minutes."""
+    own = tally.cost.database_seconds
+    dearer = sum(other.cost.database_seconds > own for other in all_of_target)
+    return own > 0 and dearer < (2 * DEAREST if tally.is_dear else DEAREST)

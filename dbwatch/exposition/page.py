@@ -20,14 +20,14 @@ from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.exposition.about import about_target, cost_of, interval_of, limits_of, runs_of, verdict_of
-from dbwatch.exposition.block import END, NOTHING, Block, Format, join
+from dbwatch.exposition.block import END, NOTHING, Block, Format, join, pieces
 from dbwatch.exposition.joined import Joined
 from dbwatch.exposition.ledger import Entries, Entry, Ledger
 from dbwatch.exposition.process import ProcessMetrics, SchedulerState
 from dbwatch.exposition.samples import MOST_SERIES_OF_CHECK, MOST_SERIES_OF_TARGET, Samples, samples_of
 from dbwatch.exposition.tally import Cost, Tally
 from dbwatch.model import Outcome, Status
-from dbwatch.store import Store, TargetView
+from dbwatch.store import CheckView, Store, TargetView
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -57,11 +57,13 @@ class Exposition:
         """Render one check's outcome. A store listener; called in the lane's thread."""
         try:
             samples = self._samples(target, check, outcome)
+            stretch = self._store.stretch(target.name, check.name)
+            interval = interval_of(target, check) * stretch
 
             def change(old: Entry, tally: Tally) -> Entry:
                 tally.count(outcome, samples.dropped if samples is not None else 0)
                 now = replace(
-                    _limited(old, target, check),
+                    _limited(old, target, check, stretch),
                     runs=runs_of(target, check, tally),
                     verdict=old.verdict if _says_the_same(old.outcome, outcome) else verdict_of(target, outcome),
                     outcome=outcome,
@@ -69,8 +71,13 @@ class Exposition:
                 if samples is None:
                     # No answer is not an answer: what was true at the last one stays until it is too old.
                     return now
-                expires = outcome.finished + 2 * interval_of(target, check) + check.timeout
-                return replace(now, samples=samples.block, expires=expires, is_probe=check.probe == CONNECT_PROBE)
+                return replace(
+                    now,
+                    samples=samples.block,
+                    expires=outcome.finished + 2 * interval + check.timeout,
+                    interval_seconds=interval,
+                    is_probe=check.probe == CONNECT_PROBE,
+                )
 
             self._ledger.write(target.name, check.name, change)
         except Exception:
@@ -86,10 +93,20 @@ class Exposition:
         owner, known = view.target, next(known.check for known in view.checks if known.check.name == check)
 
         def change(old: Entry, tally: Tally) -> Entry:
-            tally.missed += 1
-            return replace(_limited(old, owner, known), runs=runs_of(owner, known, tally))
+            tally.cost.missed += 1
+            return _limited(old, owner, known, self._store.stretch(target, check))
 
         self._ledger.write(target, check, change)
+
+    def paced(self, target: str) -> None:
+        """Tell the intervals that the store has now. What is shown of a check that waits longer is true for longer."""
+        view = self._store.view(target)
+        if view is None:
+            return
+        written, now = self._ledger.of(target), self._clock()
+        for known in view.checks:
+            if known.check.name in written:
+                self._ledger.write(target, known.check.name, _at_pace(view.target, known, now))
 
     def reload_succeeded(self, successful: bool) -> None:
         self._reload_successful = successful
@@ -114,8 +131,8 @@ class Exposition:
         if not outcome.answered and not outcome.rows:
             return None
         now = self._clock()
-        others = (entry for name, entry in self._ledger.of(target.name).items() if name != check.name)
-        taken = sum(entry.samples.series for entry in others if now < entry.expires)
+        others = self._ledger.of(target.name).items()
+        taken = sum([entry.samples.series for name, entry in others if now < entry.expires and name != check.name])
         return samples_of(target, check, outcome, max(0, min(MOST_SERIES_OF_CHECK, MOST_SERIES_OF_TARGET - taken)))
 
     def _current(self, form: Format) -> Joined:
@@ -138,7 +155,7 @@ class Exposition:
             blocks.append(cost_of(view.target, costs.get(name, Cost()), more.get(name, 0.0)))
         blocks += (block for view in views for entry in _entries(view, entries) for block in entry.about)
         valid_until = min((entry.expires for entry in shown), default=math.inf)
-        joined = self._joined[form] = Joined(made_of, valid_until, join(blocks, form))
+        joined = self._joined[form] = Joined(made_of, valid_until, pieces(blocks, form), old)
         return joined
 
     def _drop_strangers(self, entries: Entries, views: Sequence[TargetView]) -> None:
@@ -165,13 +182,28 @@ def _true_now(view: TargetView, entries: Entries) -> Sequence[Entry]:
     return [entry for entry in _entries(view, entries) if entry.is_probe or not lost]
 
 
-def _limited(entry: Entry, target: Target, check: Check) -> Entry:
+def _limited(entry: Entry, target: Target, check: Check, stretch: float) -> Entry:
     """The entry with the limits that are in force now, rendered anew when they are others."""
     overridden = target.overrides(check.name, _today())
-    limited_by = (target, check, overridden)
+    limited_by = (target, check, overridden, stretch)
     if entry.limits is not NOTHING and entry.limited_by == limited_by:
         return entry
-    return replace(entry, limits=limits_of(target, check, overridden=overridden), limited_by=limited_by)
+    limits = limits_of(target, check, overridden=overridden, stretch=stretch)
+    return replace(entry, limits=limits, limited_by=limited_by)
+
+
+def _at_pace(target: Target, known: CheckView, now: float) -> Callable[[Entry, Tally], Entry]:
+    """The entry at the pace the check has now. One that may run earlier keeps its samples until it does."""
+    interval = interval_of(target, known.check) * known.stretch
+
+    def change(old: Entry, _tally: Tally) -> Entry:
+        entry = _limited(old, target, known.check, known.stretch)
+        if interval <= entry.interval_seconds or now >= entry.expires:
+            return entry
+        longer = 2 * (interval - entry.interval_seconds)
+        return replace(entry, expires=entry.expires + longer, interval_seconds=interval)
+
+    return change
 
 
 def _says_the_same(before: Outcome | None, now: Outcome) -> bool:

@@ -7,6 +7,7 @@ from textwrap import indent
 from typing import Final
 
 from dbwatch.catalogue import Catalogue, Check
+from dbwatch.catalogue.schema import RENAMED_IN_ALERTS
 from dbwatch.config import Target
 from dbwatch.errors import ConfigError, Problem
 from dbwatch.model import Engine, Status
@@ -49,7 +50,7 @@ def check_rules(
         expression = alert_expression(check, status, shared=shared, variant=variant)
         yield Rule(
             alert=alert_name(check),
-            expr=_without_gaps(expression.promql, for_seconds(check, status)),
+            expr=_renamed(check, _without_gaps(expression.promql, for_seconds(check, status))),
             for_seconds=for_seconds(check, status),
             keep_firing_for_seconds=check.alert.keep_firing_for or KEEP_FIRING_SECONDS[status],
             labels=_labels(check, status),
@@ -66,7 +67,8 @@ def check_rules(
 def description(check: Check, status: Status, expression: AlertExpression) -> str:
     """Where, how much, against which limit, and why it matters, in Prometheus' template language."""
     limit = _literal(f"{status} when {level_in_words(check.levels[status])}")
-    labels = "".join(f"{{{{ with $labels.{name} }}}}, {name} {{{{ . }}}}{{{{ end }}}}" for name in check.labels)
+    names = [(name, RENAMED_IN_ALERTS.get(name, name)) for name in check.labels]
+    labels = "".join(f"{{{{ with $labels.{label} }}}}, {name} {{{{ . }}}}{{{{ end }}}}" for name, label in names)
     where = "{{ $labels.target }}" + labels
     found = "{{ $value }} found"
     if expression.reason is not None:
@@ -98,8 +100,16 @@ def _without_gaps(promql: str, for_seconds: float) -> str:
     return f"last_over_time((\n{indent(promql, '  ')}\n)[10m:1m])"
 
 
+def _renamed(check: Check, promql: str) -> str:
+    """The rows' own label goes by another name where the rule's would replace it, and rows would become one."""
+    for name, label in RENAMED_IN_ALERTS.items():
+        if name in check.labels:
+            promql = f'label_replace(\n{indent(promql, "  ")},\n  "{label}", "$1", "{name}", "(.+)"\n)'
+    return promql
+
+
 def _labels(check: Check, status: Status) -> dict[str, str]:
-    """A label of the rule replaces the row's, which is why the catalogue lets no column have one of these names."""
+    """A label of the rule replaces the row's: the catalogue lets no column have one of these names, but see above."""
     return {"severity": str(status), "component": str(check.engine), "kind": check.alert.kind}
 
 

@@ -32,6 +32,8 @@ _FURTHER_BOARDS: Final = (
 _FIRST_GROUPS: Final = (
     "availability",
     "connections",
+    "cpu",
+    "pressure",
     "activity",
     "locks",
     "transactions",

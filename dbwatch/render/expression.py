@@ -32,7 +32,7 @@ from dbwatch.levels.nodes import (
     walk,
 )
 from dbwatch.levels.promql import measured_first, measures, selects
-from dbwatch.model import Status
+from dbwatch.model import Reason, Status
 from dbwatch.render.units import Unit, per_second, unit_of_column
 from dbwatch.render.variants import Variant
 
@@ -81,8 +81,6 @@ def alert_expression(
     otherwise = _otherwise(check, status, variant)
     subject, unit = _value_of(check, level)
     is_flag = not any(measures(node) for node in walk(level.root))
-    if otherwise is None:
-        return AlertExpression(crossed, None, subject, unit, is_flag)
     promql = f"""\
 (
 {indent(crossed, "  ")}
@@ -95,17 +93,19 @@ or (
     return AlertExpression(promql, None, subject, unit, is_flag)
 
 
-def _otherwise(check: Check, status: Status, variant: Variant | None) -> str | None:
+def _otherwise(check: Check, status: Status, variant: Variant | None) -> str:
     """The targets that judge by other limits than the rule: it follows their verdict."""
     if variant is None or not variant.own:
         # `ignore:` and `thresholds:` of a target change the verdict, so they must change the alert. Where the
         # daemon exports no such series this is the level and nothing else.
         return _about(check, "dbwatch_check_overridden", variant.matcher if variant is not None else "")
-    # These limits were rendered, and the daemon may have been told others since.
+    # These limits were rendered, and the daemon may have been told others since, or have to run the check less often.
     limit = first_threshold(check.levels[status])
+    stretched = _about(check, "dbwatch_check_reason", variant.matcher, reason=Reason.BUDGET)
     if limit is None:
-        return None
-    return f"{_about(check, 'dbwatch_threshold', variant.matcher, level=status)} != {plain_number(limit)}"
+        return stretched
+    in_force = _about(check, "dbwatch_threshold", variant.matcher, level=status)
+    return f"({in_force} != {plain_number(limit)} or {stretched})"
 
 
 def _about(check: Check, metric: str, matcher: str, **labels: str) -> str:

@@ -15,11 +15,19 @@ RUNBOOK_BASE: Final = f"https://github.com/dbwatch/dbwatch/blob/v{__version__}/d
 """Versioned, so that an old installation leads to the text that fits it."""
 
 ALERT_NAME_LENGTH: Final = 40
-_PREFIXES: Final = {Engine.POSTGRES: "Postgres", Engine.REDIS: "Redis", Engine.BACKUP: "Backup"}
+_PREFIXES: Final = {
+    Engine.POSTGRES: "Postgres",
+    Engine.REDIS: "Redis",
+    Engine.BACKUP: "Backup",
+    Engine.HOST: "Host",
+    Engine.PGBOUNCER: "PgBouncer",
+}
 _OWN_WORDS: Final = {
     Engine.POSTGRES: frozenset({"postgres", "postgresql", "pg"}),
     Engine.REDIS: frozenset({"redis"}),
     Engine.BACKUP: frozenset({"backup"}),
+    Engine.HOST: frozenset({"host"}),
+    Engine.PGBOUNCER: frozenset({"pgbouncer"}),
 }
 
 

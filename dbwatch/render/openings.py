@@ -82,6 +82,24 @@ _REDIS: Final = (
     Tile("redis_persistence_failing", "unsaved_changes", "Not in a snapshot"),
     Tile("redis_unreachable", "ping_seconds", "Round trip"),
 )
+_HOST: Final = (
+    Tile("cpu_saturated", "used_ratio", "Cores in use"),
+    Tile("load_high", "load_per_core", "Load for each core"),
+    Tile("memory_short", "used_ratio", "Memory used"),
+    Tile("swap_traffic", "read_rate", "Read back from swap"),
+    Tile("volume_full", "used_ratio", "Fullest volume"),
+    Tile("file_handles_exhausted", "used_ratio", "Open files"),
+)
+_PGBOUNCER: Final = (
+    Tile("pgbouncer_clients_waiting", "waiting", "Clients waiting"),
+    Tile("pgbouncer_clients_waiting", "longest_wait_seconds", "Longest wait"),
+    Tile("pgbouncer_wait_time_high", "mean_wait_seconds", "Mean wait"),
+    Tile("pgbouncer_pool_saturated", "used_ratio", "Fullest pool"),
+    Tile("pgbouncer_clients_saturated", "used_ratio", "Clients used"),
+    Tile("pgbouncer_pool_without_server", "stranded_seconds", "Without a server"),
+    Tile("pgbouncer_database_paused", "paused", "Databases paused"),
+    Tile("pgbouncer_unreachable", "query_seconds", "Round trip"),
+)
 FLEET_CELLS: Final = (
     Tile("connections_saturated", "used_ratio", "connections", full=1.0),
     Tile("long_transaction", "age_seconds", "oldest transaction"),
@@ -90,6 +108,9 @@ FLEET_CELLS: Final = (
     Tile("backup_stale", "age_seconds", "backup age"),
     Tile("redis_memory_pressure", "used_ratio", "memory", full=1.0),
     Tile("redis_clients_saturated", "used_ratio", "clients", full=1.0),
+    Tile("pgbouncer_clients_waiting", "longest_wait_seconds", "pooler wait"),
+    Tile("cpu_saturated", "used_ratio", "cores", full=1.0),
+    Tile("volume_full", "used_ratio", "fullest volume", full=1.0),
 )
 
 
@@ -117,12 +138,22 @@ def _redis(catalogue: Catalogue) -> Iterator[Row]:
     yield Row("Health", (*_tiles(catalogue, _REDIS), *(replace(panel, width=_LINE, height=4) for panel in roles)))
 
 
+def _host(catalogue: Catalogue) -> Iterator[Row]:
+    yield Row("Health", _tiles(catalogue, _HOST))
+
+
+def _pgbouncer(catalogue: Catalogue) -> Iterator[Row]:
+    yield Row("Pooler", _tiles(catalogue, _PGBOUNCER))
+
+
 OPENINGS: Final[Mapping[str, Callable[[Catalogue], Iterator[Row]]]] = {
     POSTGRES: _postgres,
     ACTIVITY: _activity,
     REPLICATION: _replication,
     MAINTENANCE: _maintenance,
     str(Engine.REDIS): _redis,
+    str(Engine.PGBOUNCER): _pgbouncer,
+    str(Engine.HOST): _host,
 }
 
 

@@ -16,7 +16,7 @@ from pydantic_core import core_schema
 
 from dbwatch.catalogue.schema import CheckFile
 from dbwatch.config.schema import ConfigFile
-from dbwatch.units import TIME_UNITS, parse_duration
+from dbwatch.units import TIME_UNITS, parse_duration, parse_share
 
 BASE: Final = "https://github.com/dbwatch/dbwatch/schemas"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -27,7 +27,10 @@ _DURATION_TEXT: Final[JsonSchemaValue] = {
     "pattern": rf"^\s*([0-9]+(\.[0-9]+)?|{_PART}( *{_PART})*)\s*$",
     "description": "a duration like 15s, 500ms or 1h30m",
 }
-
+_SHARE: Final[JsonSchemaValue] = {
+    "anyOf": [{"type": "string", "pattern": r"^\s*([0-9]+(\.[0-9]+)?\s*%|off)\s*$"}, {"const": False}],
+    "description": "a share like 0.5%, or false for none",
+}
 
 _BOUNDS: Final = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 
@@ -39,6 +42,8 @@ class _Schema(GenerateJsonSchema):
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         seconds = super().function_before_schema(schema)
+        if schema["function"]["function"] is parse_share:
+            return _SHARE
         if schema["function"]["function"] is not parse_duration:
             return seconds
         return {"anyOf": [seconds, _DURATION_TEXT]}

@@ -119,8 +119,7 @@ def _slowest() -> Panel:
 
 def _seconds_of_a_run(labels: str) -> str:
     seconds = f"sum by ({labels}) (rate(dbwatch_check_query_seconds_total{{{MATCHERS}}}[1h]))"
-    runs = f"(sum by ({labels}) (rate(dbwatch_check_runs_total{{{MATCHERS}}}[1h])) > 0)"
-    return f"{seconds} / {runs}"
+    return f"{seconds} * max by ({labels}) (dbwatch_check_interval_seconds{{{MATCHERS}}})"
 
 
 def _stalest() -> Panel:

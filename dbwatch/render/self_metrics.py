@@ -49,7 +49,7 @@ SELF_METRICS: Final = (
     SelfMetric(
         "dbwatch_check_reason",
         "gauge",
-        "Always 1; why a check is unknown or skipped. Absent while it is neither.",
+        "Always 1; why a check is unknown or skipped, and `budget` while it runs less often than it would by itself.",
         (*_CHECK, "reason"),
     ),
     SelfMetric(
@@ -62,7 +62,7 @@ SELF_METRICS: Final = (
         "dbwatch_check_overridden",
         "gauge",
         "1 when this target's configuration changes the thresholds, the ignored findings or the interval of a "
-        "check. Alerts then follow the daemon's verdict and not the default threshold.",
+        "check, or its budget the interval. Alerts then follow the daemon's verdict and not the default threshold.",
         _CHECK,
     ),
     SelfMetric(
@@ -71,22 +71,29 @@ SELF_METRICS: Final = (
         "When a check last gave an answer, whatever it was. Absent until then.",
         _CHECK,
     ),
-    SelfMetric("dbwatch_check_interval_seconds", "gauge", "How often a check runs.", _CHECK),
+    SelfMetric(
+        "dbwatch_check_interval_seconds",
+        "gauge",
+        "How often a check runs now: its interval, or a multiple of it while the budget of the target is exceeded.",
+        _CHECK,
+    ),
     SelfMetric(
         "dbwatch_check_duration_seconds", "histogram", "How long the runs of a target's checks took.", ("target",)
     ),
-    SelfMetric("dbwatch_check_runs_total", "counter", "Runs of a check by their result.", (*_CHECK, "result")),
+    SelfMetric(
+        "dbwatch_check_runs_total", "counter", "Runs of a target's checks by their result.", ("target", "result")
+    ),
     SelfMetric(
         "dbwatch_check_query_seconds_total",
         "counter",
-        "Time that the target spent on a check's queries. Absent of a check that asks none.",
+        "Time that the target spent on a check's queries; of its 10 to 20 dearest checks.",
         _CHECK,
     ),
     SelfMetric(
         "dbwatch_check_missed_total",
         "counter",
-        "Runs that were left out because the one before had not ended. Absent until that happens.",
-        _CHECK,
+        "Runs of a target's checks that were left out because the one before had not ended.",
+        ("target",),
     ),
     SelfMetric(
         "dbwatch_series_dropped_total",
@@ -104,6 +111,12 @@ SELF_METRICS: Final = (
         "dbwatch_target_query_seconds_total",
         "counter",
         "Time that the target spent on our queries: what the monitor costs.",
+        ("target",),
+    ),
+    SelfMetric(
+        "dbwatch_target_budget_ratio",
+        "gauge",
+        "The share of a core of the target's time that our queries may cost. Absent without a budget.",
         ("target",),
     ),
     SelfMetric(

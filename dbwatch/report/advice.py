@@ -19,6 +19,8 @@ class Advice:
 
 def advice(target: Target, reason: Reason | None) -> Advice:
     """What a person should look at first."""
+    if target.engine is Engine.HOST:
+        return Advice("is the machine's / mounted where `root:` says?", "ls /proc/stat")
     match reason:
         case Reason.REFUSED:
             return Advice("is the server running, and is the port right?", _ping(target))
@@ -59,6 +61,8 @@ def _ping(target: Target) -> str | None:
             return _command("pg_isready", *_postgres_place(target))
         case Engine.REDIS:
             return _command("redis-cli", *_redis_place(target), "ping")
+        case Engine.PGBOUNCER:
+            return _console(target)
         case _:
             return None
 
@@ -71,6 +75,8 @@ def _login(target: Target) -> str | None:
         case Engine.REDIS:
             user = ("--user", target.user) if target.user else ()
             return _command("redis-cli", *_redis_place(target), *user, "--askpass", "ping")
+        case Engine.PGBOUNCER:
+            return _console(target)
         case _:
             return None
 
@@ -84,8 +90,13 @@ def _handshake(target: Target) -> str | None:
         return None
     host = target.host.split(",")[0] or "localhost"
     place = f"[{host}]:{target.port}" if ":" in host else f"{host}:{target.port}"
-    start = ("-starttls", "postgres") if target.engine is Engine.POSTGRES else ()
+    start = ("-starttls", "postgres") if target.engine in (Engine.POSTGRES, Engine.PGBOUNCER) else ()
     return _command("openssl", "s_client", "-connect", place, *start)
+
+
+def _console(target: Target) -> str:
+    user = ("-U", target.user) if target.user else ()
+    return _command("psql", *_postgres_place(target), *user, "-c", "show version", "pgbouncer")
 
 
 def _postgres_place(target: Target) -> tuple[str, ...]:

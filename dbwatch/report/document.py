@@ -15,7 +15,8 @@ from dataclasses import replace
 
 from dbwatch import __version__
 from dbwatch.catalogue import Check
-from dbwatch.model import Facts, Finding, Outcome, Row, Status, worst
+from dbwatch.config import Target
+from dbwatch.model import Facts, Finding, Outcome, Reason, Row, Status, worst
 from dbwatch.report.baseline import Comparison, Novelty
 from dbwatch.report.scalars import JsonValue, scalar_number, scalar_text
 from dbwatch.report.verdict import overall
@@ -30,9 +31,10 @@ def document(
     started_at_seconds: float,
     duration_seconds: float,
     rows: bool = False,
+    counts: bool = False,
     comparison: Comparison | None = None,
 ) -> dict[str, JsonValue]:
-    """The report as plain data. `started_at_seconds` is the wall clock."""
+    """The report as plain data. `started_at_seconds` is the wall clock; with `counts` it says how runs ended."""
     started = datetime.datetime.fromtimestamp(started_at_seconds, tz=datetime.UTC)
     content: dict[str, JsonValue] = {
         "schema_version": SCHEMA_VERSION,
@@ -40,7 +42,7 @@ def document(
         "status": str(overall(views)),
         "started_at": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "duration_seconds": scalar_number(round(duration_seconds, 6)),
-        "targets": [_target(view, rows, comparison) for view in views],
+        "targets": [_target(view, rows, counts, comparison) for view in views],
     }
     if comparison is not None:
         content["baseline"] = _baseline(comparison)
@@ -87,8 +89,8 @@ def _baseline(comparison: Comparison) -> dict[str, JsonValue]:
     }
 
 
-def _target(view: TargetView, rows: bool, comparison: Comparison | None) -> dict[str, JsonValue]:
-    ages = {check.check.name: check.age_seconds for check in view.checks}
+def _target(view: TargetView, rows: bool, counts: bool, comparison: Comparison | None) -> dict[str, JsonValue]:
+    known = {check.check.name: check for check in view.checks}
     checks = worst_first(view.checks)
     return {
         "target": view.target.name,
@@ -97,7 +99,12 @@ def _target(view: TargetView, rows: bool, comparison: Comparison | None) -> dict
         "reason": _reason(view, checks),
         "server": _server(view.state.facts),
         "checks": [
-            _check(view.target.name, check, outcome, ages[check.name], rows, comparison) for check, outcome in checks
+            {
+                **_check(view.target.name, check, outcome, known[check.name].age_seconds, rows, comparison),
+                **_stretched(view.target, known[check.name]),
+                **(_runs(known[check.name]) if counts else {}),
+            }
+            for check, outcome in checks
         ],
         "address": scalar_text(view.target.address),
         "up": view.state.up,
@@ -143,6 +150,7 @@ def _check(
         "reason": _name(outcome.reason),
         "summary": scalar_text(outcome.summary),
         "duration_seconds": scalar_number(round(outcome.duration_seconds, 6)),
+        "database_seconds": scalar_number(round(outcome.database_seconds, 6)),
         "age_seconds": scalar_number(round(max(0.0, age_seconds), 3)) if age_seconds is not None else None,
         "findings": [_finding(finding) for finding in outcome.findings],
     }
@@ -162,6 +170,18 @@ def _check(
             for finding in outcome.findings
         ]
     return said
+
+
+def _stretched(target: Target, known: CheckView) -> dict[str, JsonValue]:
+    """Nothing of a check that runs as often as it should."""
+    if known.stretch == 1.0:
+        return {}
+    interval = target.intervals.get(known.check.name, known.check.every) * known.stretch
+    return {"stretched": {"reason": str(Reason.BUDGET), "interval_seconds": scalar_number(interval)}}
+
+
+def _runs(known: CheckView) -> dict[str, JsonValue]:
+    return {"runs": {str(status): count for status, count in sorted(known.runs.items())}}
 
 
 def _finding(finding: Finding) -> dict[str, JsonValue]:

@@ -56,7 +56,8 @@ def _compared(comparison: Comparison) -> str:
 def _target(view: TargetView, comparison: Comparison | None) -> Iterator[str]:
     server = ""
     if view.state.facts is not None:
-        server = f" – {view.target.engine.product} {view.state.facts.version_text}, {view.state.facts.role}"
+        server = f" – {view.target.engine.product} {view.state.facts.version_text}".rstrip()
+        server += f", {view.state.facts.role}" if view.target.engine.has_roles else ""
     yield f"### {_plain(view.target.name)}{_plain(server)}"
     if view.state.up is False:
         yield f"{_ICONS[Status.CRITICAL]} **unreachable**: {_plain(view.state.message)}"

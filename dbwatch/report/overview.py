@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dbwatch.catalogue import Check
+from dbwatch.config import Target
 from dbwatch.model import Finding, Outcome, Reason, Status
 from dbwatch.report.baseline import Comparison
 from dbwatch.store import CheckView, TargetView
@@ -57,6 +58,7 @@ class Line:
     status: str
     summary: str
     age: str
+    pace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,8 @@ def _target(view: TargetView, now_seconds: float, comparison: Comparison | None)
         link_text={NEW: "not reached yet", "up": "up", "down": f"down: {state.reason}"}[link],
         message=state.message if link == "down" else "",
         problems=problems,
-        groups=_groups(view.checks),
-        skipped=tuple(_line(known) for known, out in ran if out.status is Status.SKIPPED),
+        groups=_groups(view.target, view.checks),
+        skipped=tuple(_line(view.target, known) for known, out in ran if out.status is Status.SKIPPED),
         counts=tuple((str(kind), count) for kind in Status if (count := told.count(kind))),
     )
 
@@ -164,12 +166,14 @@ def _settled(ran: Iterable[tuple[CheckView, Outcome]]) -> Status:
 def _about(view: TargetView, now_seconds: float) -> tuple[str, ...]:
     facts = view.state.facts
     parts = [view.target.engine.product if facts is None else f"{view.target.engine.product} {facts.version_text}"]
-    if facts is not None:
+    if facts is not None and view.target.engine.has_roles:
         parts.append(str(facts.role))
     if view.target.address:
         parts.append(view.target.address)
     if facts is not None and facts.started_at_seconds is not None and view.state.up:
         parts.append(f"running for {duration_text(max(0.0, now_seconds - facts.started_at_seconds))}")
+    if stretched := sum(known.stretch > 1.0 for known in view.checks):
+        parts.append(f"{stretched} check{'s run' if stretched > 1 else ' runs'} less often: budget")
     if facts is not None and facts.excess:
         parts.append(f"watched with more rights than needed: {', '.join(facts.excess)}")
     return tuple(parts)
@@ -221,16 +225,16 @@ def _shown(target: str, comparison: Comparison | None, check: Check, finding: Fi
     return Shown(str(finding.status), finding.message, finding.fix, novelty)
 
 
-def _groups(views: Sequence[CheckView]) -> tuple[Group, ...]:
+def _groups(target: Target, views: Sequence[CheckView]) -> tuple[Group, ...]:
     asked = [known for known in views if known.outcome is None or known.outcome.status is not Status.SKIPPED]
     asked.sort(key=lambda known: (known.check.group, known.check.name))
     return tuple(
-        Group(name.replace("_", " "), tuple(_line(known) for known in members))
+        Group(name.replace("_", " "), tuple(_line(target, known) for known in members))
         for name, members in itertools.groupby(asked, key=lambda known: known.check.group)
     )
 
 
-def _line(known: CheckView) -> Line:
+def _line(target: Target, known: CheckView) -> Line:
     out = known.outcome
     if out is None:
         return Line(known.check.name, NEW, "not run yet", "")
@@ -240,7 +244,16 @@ def _line(known: CheckView) -> Line:
         str(out.status),
         _brief(out),
         duration_text(float(round(age))) if age is not None else "",
+        _pace(target, known),
     )
+
+
+def _pace(target: Target, known: CheckView) -> str:
+    """Said of a check that waits longer than it should."""
+    if known.stretch == 1.0:
+        return ""
+    interval = target.intervals.get(known.check.name, known.check.every)
+    return f"every {duration_text(interval * known.stretch)}, not {duration_text(interval)}: budget"
 
 
 def _brief(out: Outcome) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 from dbwatch import units
 from dbwatch.catalogue import Check
 from dbwatch.engines.base import CONNECT_PROBE
-from dbwatch.model import Engine, Outcome, Reason, Status
+from dbwatch.model import Outcome, Reason, Status
 from dbwatch.report.advice import advice
 from dbwatch.report.baseline import Comparison, Novelty
 from dbwatch.report.document import found_beside, worst_first
@@ -31,9 +31,11 @@ _MOST_FOREIGN = 4
 _FLAVOURS = {
     "postgresql": "PostgreSQL",
     "redis": "Redis",
+    "pgbouncer": "PgBouncer",
     "valkey": "Valkey",
     "keydb": "KeyDB",
     "dragonfly": "Dragonfly",
+    "linux": "Linux",
 }
 _PIPE_HINT_CELLS = 120
 _LONGEST_NAME = 28
@@ -102,7 +104,7 @@ def _write_header(paper: Paper, view: TargetView) -> None:
     else:
         name = _FLAVOURS.get(facts.flavour, f"{target.engine.product} ({facts.flavour})" if facts.flavour else "")
         parts.append(f"{name or target.engine.product} {facts.version_text}".strip())
-        if target.engine is not Engine.BACKUP:
+        if target.engine.has_roles:
             parts.append(str(facts.role))
     parts.append(target.address)
     if facts is not None and facts.started_at_seconds is not None:

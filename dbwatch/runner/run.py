@@ -151,7 +151,7 @@ class Runner:
             told = ", ".join(
                 f"{name} ({error.reason})" for name, error in list(measurement.hidden.items())[:_MOST_TOLD]
             )
-            summary += f"; nothing seen in {len(measurement.hidden)} databases: {told}"
+            summary += f"; nothing seen in {len(measurement.hidden)} {measurement.part}s: {told}"
         return Outcome(
             target=self.target.name,
             check=check.name,
@@ -170,7 +170,7 @@ class Runner:
 def _unseen(measurement: Measurement) -> str:
     name, error = next(iter(measurement.failed.items()))
     others = f" (and {len(measurement.failed) - 1} more)" if len(measurement.failed) > 1 else ""
-    return f"database {name} could not be looked at{others}: {error}"
+    return f"{measurement.part} {name} could not be looked at{others}: {error}"
 
 
 def _struck(error: CheckError, check: Check, session: Session) -> CheckError:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from dbwatch.exposition import CompatPages, Exposition, Format, NoSuchPageError, negotiate
+from dbwatch.exposition import CompatPages, Exposition, Format, NoSuchPageError, NotCollectedError, negotiate
 from dbwatch.report.statuspage import StatusPage
 from dbwatch.store import Store
 from dbwatch.web.encoding import accepts_gzip, respond
@@ -90,6 +90,8 @@ class _Answers:
             page = self._compat.page(exporter, target, gzip=zipped)
         except NoSuchPageError as error:
             return PlainTextResponse(f"{error}\n", status_code=404, headers=_NOT_KEPT)
+        except NotCollectedError as error:
+            return PlainTextResponse(f"{error}\n", status_code=503, headers={"retry-after": "15", **_NOT_KEPT})
         headers = {"vary": "accept-encoding", "content-type": str(Format.TEXT), **_NOT_KEPT}
         if zipped:
             headers["content-encoding"] = "gzip"

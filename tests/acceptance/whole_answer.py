@@ -22,6 +22,8 @@ CAPS = re.compile(
 )
 # What says "no backup source", "archives no log" and the like, instead of naming a setting that would do.
 ARCHIVE = {"backup_stale", "archiver_failing"}
+# What asks only about what its owner has named.
+UNNAMED = "backup_marker_old"
 # What only a superuser may see until somebody grants more than the predefined roles.
 SUPERUSERS = "md5_password"
 BEYOND_MONITORING = {"weak_host_rule", "broken_host_rule", SUPERUSERS}
@@ -107,6 +109,8 @@ def true_reason(check: dict[str, Any], pg: Postgres, user: str, dbname: str) -> 
             assert held == [(False,)], check
         case "setting" if check["check"] in ARCHIVE:
             assert pg.sql("SHOW archive_mode") == [("off",)]
+        case "setting" if check["check"] == UNNAMED:
+            assert check["summary"] == "no table is named in `marker:`"
         case "setting":
             named = re.search(r"needs (\w+)$", check["summary"])
             assert named is not None, check

@@ -10,7 +10,6 @@ from tests.bench.meter import Scraper, cpu_seconds, memory_bytes, quantile
 
 SCRAPE_SECONDS = 15.0
 HOUR = 3600.0
-_AT_ONCE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +43,16 @@ class Result:
         return asdict(self)
 
 
-def contest(pages: Sequence[Page], *, rounds: int, pause_seconds: float) -> list[Result]:
+def contest(pages: Sequence[Page], *, rounds: int, pause_seconds: float, at_once: int) -> list[Result]:
     """Scrape every page once a round, with a pause between rounds, then each many times in a row, in turns."""
     scrapers = {page.name: Scraper(page.url) for page in pages}
     paced: dict[str, list[float]] = {page.name: [] for page in pages}
     burst: dict[str, list[float]] = {page.name: [] for page in pages}
     spent: dict[str, list[float]] = {page.name: [] for page in pages}
-    at_once: dict[str, list[float]] = {page.name: [] for page in pages}
+    spent_at_once: dict[str, list[float]] = {page.name: [] for page in pages}
     wire: dict[str, int] = {}
     for page in pages:
-        scrapers[page.name].scrape()
+        scrapers[page.name].wait()
     for _ in range(rounds):
         time.sleep(pause_seconds)
         for page in pages:
@@ -62,11 +61,11 @@ def contest(pages: Sequence[Page], *, rounds: int, pause_seconds: float) -> list
             spent[page.name].append(cpu_seconds(page.pid) - before)
             paced[page.name].append(scrape.seconds)
             wire[page.name] = scrape.wire_bytes
-    for _ in range(_AT_ONCE):
+    for _ in range(at_once):
         for page in pages:
             before = cpu_seconds(page.pid)
             burst[page.name].append(scrapers[page.name].scrape().seconds)
-            at_once[page.name].append(cpu_seconds(page.pid) - before)
+            spent_at_once[page.name].append(cpu_seconds(page.pid) - before)
     results = [
         Result(
             name=page.name,
@@ -77,7 +76,7 @@ def contest(pages: Sequence[Page], *, rounds: int, pause_seconds: float) -> list
             at_once_p50_seconds=quantile(burst[page.name], 0.5),
             # The median: what else the process did during a scrape is not the scrape's.
             cpu_seconds=quantile(spent[page.name], 0.5),
-            cpu_at_once_seconds=quantile(at_once[page.name], 0.5),
+            cpu_at_once_seconds=quantile(spent_at_once[page.name], 0.5),
             resident_bytes=memory_bytes(page.pid),
         )
         for page in pages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 import pytest
 
+from dbwatch.budget import Budget
 from dbwatch.config import zero_config
 from dbwatch.daemon import Daemon
 from dbwatch.lanes import Lane
@@ -50,17 +52,17 @@ def punctuality() -> Iterator[Punctuality]:
     begun: set[str] = set()
     brought: set[str] = set()
 
-    def noting_run(self: Scheduler, lane: Lane, name: str) -> None:
+    def noting_run(self: Scheduler, lane: Lane, name: str, budget: Budget) -> None:
         check = lane.checks.get(name) or lane.collectors[name]
         job = f"{lane.target.name}:{name}"
         interval = lane.target.intervals.get(name, check.every)
         place = check.name if check.collector is None else check.collector.exporter
         late = (time.time() - hashed_offset(lane.target.name, place, interval)) % interval
-        if job in begun and job not in brought:
+        if job in begun and job not in brought and lane.wants(name):
             noted.note(lane.target.name, late)
         begun.add(job)
         brought.discard(job)
-        run(self, lane, name)
+        run(self, lane, name, budget)
 
     def noting_forward(self: Scheduler, job_id: str, seconds: float) -> None:
         brought.add(job_id)
@@ -81,10 +83,17 @@ def databases(pg: Postgres, count: int) -> list[str]:
     return [pg.url("dbwatch", f"d{number}") for number in range(count)]
 
 
-def daemon_for(urls: Sequence[str], *, compat: bool) -> Daemon:
-    """One daemon at default intervals, not started. Each target looks into its own database alone."""
+@contextmanager
+def daemon_for(urls: Sequence[str]) -> Iterator[Daemon]:
+    """One daemon with the default settings, started. Each target looks into its own database alone."""
     configure("error", "auto")
     found = zero_config(urls, environ={})
-    alone = tuple(replace(target, include_databases=(target.database,), compat=compat) for target in found.targets)
-    config = replace(found, targets=alone)
-    return Daemon(lambda: config, "127.0.0.1", 0, owns_process=False)
+    config = replace(found, targets=tuple(replace(one, include_databases=(one.database,)) for one in found.targets))
+    pace = gc.get_threshold()
+    daemon = Daemon(lambda: config, "127.0.0.1", 0)
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
+        gc.set_threshold(*pace)

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.harness.postgres import Postgres
+from tests.harness.waiting import eventually
 
 _HEADERS = {
     "Accept": "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
@@ -86,6 +87,15 @@ class Scraper:
         assert parts.hostname is not None
         self._path = parts.path
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+
+    def wait(self, timeout: float = 120.0) -> None:
+        """Until the page is there: one that nobody has asked for lately is made when somebody does."""
+        eventually(lambda: self._status() == 200, timeout=timeout, every=1.0, what=f"{self._path} answers 200")
+
+    def _status(self) -> int:
+        answer = self._asked()
+        answer.read()
+        return answer.status
 
     def scrape(self) -> Scrape:
         started = time.perf_counter()

@@ -34,6 +34,9 @@ def main() -> None:
     parts += [_contest(name, noted) for name, noted in exporters.items()]
     parts.append(_light(light))
     parts += [_fleet(name, noted) for name, noted in fleet.items()]
+    parts.append(_profiles(read("profiles")))
+    parts += [_churn(noted) for noted in read("churn").values()]
+    parts += [_rendering(noted) for noted in read("rendering").values()]
     PAGE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
 
 
@@ -73,8 +76,8 @@ def _server(cost: Mapping[str, Any]) -> str:
     return (
         "\nWhat it costs the server, by `pg_stat_statements` (planning and executing): the exporter scraped every 15 s,"
         f"\ndbwatch at its default intervals ({cost['checks_seconds_an_hour']:.1f} s of it by the checks, "
-        f"{cost['collectors_seconds_an_hour']:.1f} s by the\ncompatibility collectors, which `compat: false` "
-        f"turns off).\n\n{_table(head, rows)}"
+        f"{cost['collectors_seconds_an_hour']:.1f} s by the\ncompatibility collectors, which run while "
+        f"somebody scrapes their page).\n\n{_table(head, rows)}"
     )
 
 
@@ -99,17 +102,23 @@ def _light(noted: Mapping[str, Mapping[str, Any]]) -> str:
         ]
     if start := noted.get("start"):
         rows += [
-            ("`dbwatch --help`", _ms(start["help"])),
-            ("`dbwatch check --sample 0` of a small PostgreSQL", _ms(start["check"])),
-            ("a bare interpreter, for comparison", _ms(start["bare_interpreter"])),
+            (what, f"{_ms(start[name][0])}, of it {_ms(start[name][1])} of processor time")
+            for what, name in (
+                ("`dbwatch --help`", "help"),
+                ("`dbwatch check --sample 0` of a small PostgreSQL", "check"),
+                ("a bare interpreter, for comparison", "bare_interpreter"),
+            )
         ]
+    if size := noted.get("size"):
+        largest = sorted(size["largest"], key=lambda name: -size["largest"][name])[:3]
+        said = ", ".join(f"{name} {size['largest'][name] / 2**20:.0f}" for name in largest)
+        rows.append(("dbwatch and what it needs, installed", f"{size['bytes'] / 2**20:.0f} MiB ({said})"))
     if pgbench := noted.get("pgbench"):
         rows.append(("pgbench with the daemon, of pgbench without (median of pairs)", f"{pgbench['ratio_median']:.1%}"))
     return f"## Light\n\n{_table(('what', 'measured'), rows)}" if rows else ""
 
 
 def _fleet(name: str, noted: Mapping[str, Any]) -> str:
-    frozen = noted["frozen"]
     rows = [
         (
             what,
@@ -119,7 +128,11 @@ def _fleet(name: str, noted: Mapping[str, Any]) -> str:
             f"{seen['missed']:.0f}",
             f"{seen['cpu_share']:.0%}",
         )
-        for what, seen in (("all well", noted), ("the others while a quarter is frozen", frozen))
+        for what, seen in (
+            ("all well", noted),
+            ("the others while a quarter is frozen", noted["frozen"]),
+            ("every compatibility page scraped too", noted["compat"]),
+        )
     ]
     return (
         f"## {name} in one daemon on one core\n\n"
@@ -127,6 +140,51 @@ def _fleet(name: str, noted: Mapping[str, Any]) -> str:
         f"{noted['page_bytes'] / 2**20:.1f} MiB. The first pass took {noted['first_pass_seconds']:.0f} s.\n\n"
         + _table(("", "runs a second", "late, p50", "late, p99", "missed", "processor"), rows)
     )
+
+
+def _profiles(noted: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            profile,
+            *(
+                f"{numbers[name]:,} ({numbers[f'{name}_about_checks']:,})"
+                for name in ("postgres", "postgres-2", "redis")
+            ),
+        )
+        for profile, numbers in noted.items()
+    ]
+    head = ("profile", "an idle PostgreSQL", "PostgreSQL with 1,000 tables, all of them faulty", "an idle Redis")
+    text = "Series of a target, and in brackets those of them that are about the checks themselves.\n\n"
+    return f"## Profiles\n\n{text}{_table(head, rows)}" if rows else ""
+
+
+def _churn(noted: Mapping[str, Any]) -> str:
+    rows = [
+        ("the 50 busiest of the last five minutes", f"{noted['by_the_last_minutes']:,.0f}"),
+        ("the first by size, by writes and by reads", f"{noted['by_the_totals']:,.0f}"),
+        ("ours: the same orders, and who is in stays for an hour beyond twice the places", f"{noted['ours']:,.0f}"),
+    ]
+    return (
+        "## Series of single tables\n\n`profile: deep` has series for the tables and indexes that matter most. In a "
+        "made-up day of 2,000 tables, looked at\nevery five minutes, so many rows begin (each is some 15 series):\n\n"
+        + _table(("which tables have series", "rows that begin in a day"), rows)
+    )
+
+
+def _rendering(noted: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            f"rendering {noted['check_series']:,} series, the most of one check, when it has run",
+            _ms(noted["check_seconds"]),
+        ),
+        (f"joining a page of {noted['page_series']:,} series, when it is asked for", _ms(noted["join_seconds"])),
+        (
+            "the longest that another thread waited while both went on, whatever else the machine did",
+            _ms(noted["longest_wait_seconds"]),
+        ),
+        ("the longest it waited while nothing went on", _ms(noted["idle_wait_seconds"])),
+    ]
+    return f"## A large page\n\n{_table(('what', 'measured'), rows)}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,8 +1,13 @@
-"""Owns what the questions cost a server in an hour: each one's own cost, times how often it is asked."""
+"""Owns what the questions cost a server in an hour: each one's own cost, times how often it is asked.
+
+A session begins anew every so often. The first time it asks a question the server plans it; the second time it does and
+keeps the plan of what comes often; from then on it does not. Each is measured for itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbwatch.catalogue import Check
@@ -11,7 +16,7 @@ from dbwatch.config import Target
 from dbwatch.config.loader import zero_config
 from dbwatch.engines import Engines
 from dbwatch.engines.base import CONNECT_PROBE
-from dbwatch.lanes import Lane
+from dbwatch.lanes import SESSION_AGE_SECONDS, Lane
 from dbwatch.runner.plan import selected
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store
@@ -20,23 +25,38 @@ from tests.bench.ground import DATABASE
 from tests.bench.meter import Spent, forget_spent, spent_by
 from tests.harness.postgres import Postgres
 
+SESSIONS_AN_HOUR = HOUR / SESSION_AGE_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question of ours: the mean cost of a run, and how often it is asked."""
+    """One question of ours: what each run cost, the first two of a session before the rest, and how often it runs."""
 
     name: str
     every_seconds: float
     is_collector: bool
-    spent: Spent
+    runs: tuple[Spent, ...]
 
     @property
     def seconds_an_hour(self) -> float:
-        return self.spent.seconds * HOUR / self.every_seconds
+        first, second, *others = (run.seconds for run in self.runs)
+        later = HOUR / self.every_seconds - 2 * SESSIONS_AN_HOUR
+        if later <= 0:
+            return first * HOUR / self.every_seconds
+        return (first + second) * SESSIONS_AN_HOUR + statistics.median(others) * later
 
     @property
     def statements_an_hour(self) -> float:
-        return self.spent.statements * HOUR / self.every_seconds
+        return self.runs[-1].statements * HOUR / self.every_seconds
+
+    @property
+    def temp_blocks(self) -> int:
+        return max(run.temp_blocks for run in self.runs)
+
+    @property
+    def slowest_seconds(self) -> float:
+        """What its slowest statement takes, as a rule: another program's turn on the processor is not ours."""
+        return statistics.median(run.slowest_seconds for run in self.runs)
 
 
 class Asker:
@@ -58,37 +78,37 @@ class Asker:
         self._lane.close()
         self._watchdog.close()
 
-    def ask_all(self, between: Callable[[], None]) -> list[Asked]:
+    def begin_anew(self) -> Spent:
+        """Open another session; what that costs, with all that it finds out about the server."""
+        self._lane.close()
+        forget_spent(self._pg, "dbwatch")
+        self._lane.connect()
+        return spent_by(self._pg, "dbwatch")
+
+    def ask_all(self, between: Callable[[], None]) -> Mapping[str, Spent]:
         """Every question once; `between` is called a few times on the way."""
-        asked = []
+        asked = {}
         for place, (name, check) in enumerate(self._checks.items()):
             if check.probe == CONNECT_PROBE:
                 continue
-            if place % 20 == 0:
+            if place % 40 == 0:
                 between()
             forget_spent(self._pg, "dbwatch")
             self._lane.run(name)
-            every = self.target.intervals.get(name, check.every)
-            asked.append(Asked(name, every, check.collector is not None, spent_by(self._pg, "dbwatch")))
+            asked[name] = spent_by(self._pg, "dbwatch")
         return asked
 
-
-def mean(runs: list[list[Asked]]) -> list[Asked]:
-    """The mean of some passes; the slowest statement is the slowest of all."""
-    return [
-        Asked(
-            each[0].name,
-            each[0].every_seconds,
-            each[0].is_collector,
-            Spent(
-                sum(run.spent.seconds for run in each) / len(each),
-                round(sum(run.spent.statements for run in each) / len(each)),
-                max(run.spent.temp_blocks for run in each),
-                max(run.spent.slowest_seconds for run in each),
-            ),
-        )
-        for each in zip(*runs, strict=True)
-    ]
+    def asked(self, passes: Sequence[Mapping[str, Spent]]) -> list[Asked]:
+        """The passes of one session together, question by question."""
+        return [
+            Asked(
+                name,
+                self.target.intervals.get(name, self._checks[name].every),
+                self._checks[name].collector is not None,
+                tuple(each[name] for each in passes),
+            )
+            for name in passes[0]
+        ]
 
 
 def exporter_cost(pg: Postgres, scrape: Callable[[], object]) -> Spent:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dbwatch.model import Engine, Reason, Status
 from dbwatch.strictyaml import read
+from dbwatch.units import parse_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKS = ROOT / "checks"
@@ -250,19 +251,129 @@ class RedisCase(Case):
     monitor: RedisMonitor | None = None
 
 
+class ToldServer(Strict):
+    """What a watched PostgreSQL server of the cluster has told; its log is counted in files of 16 MiB.
+
+    `written` are pairs: so many files of log had been written so many seconds ago.
+    """
+
+    system_identifier: str = "7000000000000000001"
+    target: str = "orders"
+    position: float
+    archived: float | None = None
+    archived_age_seconds: float | None = None
+    timeout_seconds: float = 0.0
+    written: list[tuple[float, float]] = Field(default_factory=list)
+
+
 class BackupSetup(Strict):
+    """In `files`, `{ago:60}` is the Unix time a minute ago and `{folder}` where they lie; both also in `target`."""
+
     files: list[DumpFile] = Field(default_factory=list)
     missing_folder: bool = False
+    told: ToldServer | None = None
 
 
 class BackupCase(Case):
     setup: BackupSetup = BackupSetup()
 
 
+ByteCount = Annotated[float, BeforeValidator(parse_bytes)]
+
+
+class HostVolume(Strict):
+    """What statvfs() says; `error` is the name of an errno, as ENOENT."""
+
+    size: ByteCount = 100.0 * 2**30
+    used: ByteCount = 40.0 * 2**30
+    reserved: ByteCount = 0.0
+    inodes_used: float | None = 1000.0
+    inodes_free: float | None = 99000.0
+    device: str = "8:0"
+    error: str | None = None
+    hangs: bool = False
+
+
+class HostClock(Strict):
+    synchronised: bool = True
+    offset_seconds: float = 0.0001
+    max_error_seconds: float = 0.05
+
+
+class HostScene(Strict):
+    """A machine at one moment: `files` below its root over those of a healthy one, `cpu` as seconds of four cores."""
+
+    files: dict[str, str | None] = Field(default_factory=dict)
+    cpu: dict[str, float] | None = None
+    volumes: dict[str, HostVolume] = Field(default_factory=dict)
+    clock: HostClock | None = None
+
+
+class HostCase(Case, HostScene):
+    """`later` is what has become of it `passes` seconds after the first look."""
+
+    later: HostScene = HostScene()
+    passes: float = 60.0
+    cgroup: str | None = None
+
+
+class PgBouncerClients(Strict):
+    """So many clients that each run these statements through the pooler, and then stay until the case has ended it."""
+
+    count: int = 1
+    user: str = "postgres"
+    sql: Texts = Field(default_factory=list)
+
+
+class PgBouncerWait(Strict):
+    """Until some row of a SHOW has at least so much in a column."""
+
+    show: str
+    column: str
+    least: float
+
+
+class PgBouncerFault(Strict):
+    stop: bool = False
+    freeze: bool = False
+
+
+class PgBouncerMonitor(Strict):
+    user: str = "dbwatch"
+    password: str | None = None
+
+
+class PgBouncerCase(Case):
+    """A PgBouncer of the case's own before a shared PostgreSQL with the database `pooled "db"`.
+
+    `settings` and `databases` are those of its file, `open_files` its limit. First `clients` run their statements to
+    the end; then they `commit`, its admin says something on the `console`, and `late_clients` come, who may hang, until
+    `wait_until` holds. `rush` are clients that come and go between the two looks. `{port}` is PostgreSQL's, at
+    `{dead_port}` nobody listens. `socket` comes by a socket file.
+    """
+
+    kinds: list[str] | None = None
+    settings: dict[str, str | int] = Field(default_factory=dict)
+    databases: str | None = None
+    passwords: dict[str, str] = Field(default_factory=dict)
+    open_files: int | None = None
+    socket: bool = False
+    clients: list[PgBouncerClients] = Field(default_factory=list)
+    commit: bool = False
+    console: Texts = Field(default_factory=list)
+    late_clients: list[PgBouncerClients] = Field(default_factory=list)
+    wait_until: list[PgBouncerWait] = Field(default_factory=list)
+    rush: PgBouncerClients | None = None
+    fault: PgBouncerFault | None = None
+    monitor: PgBouncerMonitor = PgBouncerMonitor()
+
+
 _FORMATS: dict[Engine, type[Case]] = {
     Engine.POSTGRES: PostgresCase,
     Engine.REDIS: RedisCase,
     Engine.BACKUP: BackupCase,
+    Engine.HOST: HostCase,
+    Engine.PGBOUNCER: PgBouncerCase,
 }
 
 

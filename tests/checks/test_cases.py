@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from dbwatch.model import Engine, Outcome, Status
-from tests.checks import backup_stage, postgres_stage, redis_stage
+from tests.checks import backup_stage, host_stage, pgbouncer_stage, postgres_stage, redis_stage
 from tests.checks.asking import check_for
 from tests.checks.cases import (
     BackupCase,
     CaseFile,
     Expect,
+    HostCase,
+    PgBouncerCase,
     PostgresCase,
     RedisCase,
     all_check_names,
@@ -25,7 +27,7 @@ from tests.checks.cases import (
 from tests.checks.expectation import differences, told
 from tests.checks.majors import cases_for
 from tests.conftest import wanted_majors
-from tests.harness.binaries import REDIS_ENDS, REDIS_KINDS, RedisKind
+from tests.harness.binaries import PGBOUNCER_KINDS, REDIS_ENDS, REDIS_KINDS, PgBouncerKind, RedisKind
 from tests.harness.cluster import UNTOUCHED
 from tests.harness.postgres import Postgres
 from tests.harness.redis import RedisServer
@@ -45,7 +47,9 @@ def test_every_check_has_cases_that_fire_and_cases_that_do_not(file: CaseFile) -
     assert Status.OK in statuses, "no case in which the check is silent"
 
 
-def _cases(engine: Engine, kind: type[RedisCase | BackupCase]) -> Iterator[tuple[str, object]]:
+def _cases(
+    engine: Engine, kind: type[RedisCase | BackupCase | HostCase | PgBouncerCase]
+) -> Iterator[tuple[str, object]]:
     for file in FILES:
         if file.engine is engine:
             for case in file.cases:
@@ -162,4 +166,50 @@ def test_backup_case(check_name: str, case: BackupCase, tmp_path: Path) -> None:
     check = check_for(Engine.BACKUP, check_name, case)
     with recorded(Engine.BACKUP, check_name, case.name, wanted=True):
         said = backup_stage.run_case(check, case, tmp_path)
+    _verify(*said)
+
+
+# -- hosts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check_name", "case"),
+    [
+        pytest.param(name, case, id=f"{name}-{case.name}")
+        for name, case in _cases(Engine.HOST, HostCase)
+        if isinstance(case, HostCase)
+    ],
+)
+def test_host_case(check_name: str, case: HostCase, tmp_path: Path) -> None:
+    check = check_for(Engine.HOST, check_name, case)
+    with recorded(Engine.HOST, check_name, case.name, wanted=True):
+        said = host_stage.run_case(check, case, tmp_path)
+    _verify(*said)
+
+
+# -- PgBouncer --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pooled_pg() -> Iterator[Postgres]:
+    """A server with what the cases go to, which the cases of PostgreSQL must not meet."""
+    with Postgres(max(wanted_majors())) as pg:
+        pgbouncer_stage.prepare(pg)
+        yield pg
+
+
+@pytest.mark.parametrize(
+    ("kind", "check_name", "case"),
+    [
+        pytest.param(kind, name, case, id=f"{kind}-{name}-{case.name}")
+        for kind in PGBOUNCER_KINDS
+        for name, case in _cases(Engine.PGBOUNCER, PgBouncerCase)
+        if isinstance(case, PgBouncerCase) and (case.kinds is None or kind in case.kinds)
+    ],
+)
+def test_pgbouncer_case(kind: PgBouncerKind, check_name: str, case: PgBouncerCase, pooled_pg: Postgres) -> None:
+    check = check_for(Engine.PGBOUNCER, check_name, case)
+    newest = kind == [other for other in PGBOUNCER_KINDS if case.kinds is None or other in case.kinds][-1]
+    with recorded(Engine.PGBOUNCER, check_name, case.name, wanted=newest):
+        said = pgbouncer_stage.run_case(check, case, kind, pooled_pg)
     _verify(*said)

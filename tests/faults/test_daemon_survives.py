@@ -91,11 +91,9 @@ class World:
 
     def runs(self, target: str, result: str = "ok") -> dict[str, float]:
         """How often each check of the target ended so."""
-        counts: dict[str, float] = {}
-        for line in self.gauges(target, "dbwatch_check_runs_total{"):
-            if f'result="{result}"' in line:
-                counts[line.partition('check="')[2].partition('"')[0]] = float(line.rpartition(" ")[2])
-        return {check: count for check, count in counts.items() if check in CHECKS}
+        (found,) = (entry for entry in self.daemon.status()["targets"] if entry["target"] == target)
+        counts = {entry["check"]: entry["runs"].get(result) for entry in found["checks"]}
+        return {check: count for check, count in counts.items() if check in CHECKS and count is not None}
 
     def finding(self, target: str, check: str) -> dict[str, object]:
         """The first finding of a check in the status document, empty when there is none."""

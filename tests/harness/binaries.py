@@ -11,6 +11,9 @@ from typing import Literal, get_args
 
 RedisKind = Literal["redis-6.2", "redis-7.0", "redis-8.0", "valkey-8.1", "valkey-9.1"]
 REDIS_KINDS: tuple[RedisKind, ...] = get_args(RedisKind)
+PgBouncerKind = Literal["pgbouncer", "pgbouncer-newest"]
+PGBOUNCER_KINDS: tuple[PgBouncerKind, ...] = get_args(PgBouncerKind)
+"""The system's (1.18 on Debian 12, the oldest we support) and the newest that any suite of Debian has."""
 REDIS_ENDS: tuple[RedisKind, ...] = ("redis-6.2", "redis-8.0", "valkey-9.1")
 """The oldest server and the newest of each family: what holds on these is asked of the others only now and then."""
 
@@ -27,8 +30,10 @@ PROGRAMS = {
     "amtool": ("amtool",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "openssl": ("openssl",),
+    "pgbackrest": ("pgbackrest",),
+    "barman": ("barman",),
 }
-FETCHED = ("redis_exporter", "postgres_exporter", "promtool-3")
+FETCHED = ("redis_exporter", "postgres_exporter", "promtool-3", "pgbouncer-newest")
 """Programs of newer Debian suites, which `install` fetches into the cache: the PATH may hold older ones."""
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 

@@ -79,6 +79,14 @@ WANTED = (
         version="0.",
     ),
     Wanted("promtool-3", "promtool", "usr/bin/promtool", suites=("forky", "sid"), version="3."),
+    Wanted(
+        "pgbouncer-newest",
+        "pgbouncer",
+        "usr/sbin/pgbouncer",
+        suites=("forky", "sid", "trixie"),
+        version="1.",
+        libraries=True,
+    ),
 )
 
 

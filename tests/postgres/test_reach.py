@@ -6,7 +6,7 @@ import pytest
 
 from dbwatch.config.loader import target_from_url
 from dbwatch.deadline import Deadline
-from dbwatch.engines.postgres import connect
+from dbwatch.engines.libpq import connect
 from dbwatch.engines.postgres.adapter import PostgresAdapter
 from tests.harness.postgres import Postgres
 

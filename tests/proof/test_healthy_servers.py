@@ -24,17 +24,25 @@ from dbwatch.lanes import Lane
 from dbwatch.runner.plan import selected
 from dbwatch.runner.watchdog import Watchdog
 from dbwatch.store import Store
+from tests.checks.host_stage import healthy_machine
 from tests.conftest import wanted_majors
 from tests.harness.cluster import SAFE
+from tests.harness.pgbouncer import PgBouncer
 from tests.harness.postgres import Postgres
 from tests.harness.promtool import run_rule_tests
+from tests.harness.recorded import recorded_info
 from tests.harness.redis import RedisServer
 from tests.proof.capture import Tick
 from tests.proof.series import LAST_SUCCESS, Point, parse_page, selector
 from tests.render.bundled_files import catalogue, matching
 
 OLD = "the servers that a machine offers are not always the newest release"
-ALLOWED = {"PostgresVersionOutdated": OLD, "RedisVersionOutdated": OLD, "RedisVersionUnsupported": OLD}
+ALLOWED = {
+    "PostgresVersionOutdated": OLD,
+    "RedisVersionOutdated": OLD,
+    "RedisVersionUnsupported": OLD,
+    "PgBouncerVersionOutdated": OLD,
+}
 """Alerts that a server of the tests deserves, and why."""
 
 TABLES = "".join(f"create table never_vacuumed_{n} (id int primary key, note text);" for n in range(40))
@@ -58,16 +66,32 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, 
         limit = {"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru", "save": ""}
         cache = running.enter_context(RedisServer("redis-8.0", config=limit))
         unlimited = running.enter_context(RedisServer("redis-8.0"))
+        machine = folder / "machine"
+        running.enter_context(healthy_machine(machine, "data"))
+        pooler = running.enter_context(PgBouncer(primary, kind="pgbouncer-newest"))
+        pooler.sql("select 1", dbname="filled", user="dbwatch")
         dumps = folder / "dumps"
         dumps.mkdir()
         (dumps / "shop.sql").write_text("--\n-- PostgreSQL database dump complete\n--\n")
+        (folder / "restored").touch()
+        ((identifier,),) = primary.sql("select system_identifier::text from pg_control_system()")
+        (folder / "info.json").write_text(recorded_info(int(identifier)))
         config = {
             "targets": [
                 {"name": "primary", "engine": "postgres", "url": primary.url("dbwatch")},
                 {"name": "standby", "engine": "postgres", "url": standby.url("dbwatch")},
                 {"name": "cache", "engine": "redis", "url": cache.url(), "labels": {"team": "web"}},
                 {"name": "unlimited", "engine": "redis", "url": unlimited.url()},
+                {"name": "box", "engine": "host", "root": str(machine), "volumes": {"data": "/data"}, "of": "primary"},
+                {"name": "pooler", "engine": "pgbouncer", "url": pooler.url("dbwatch", "pgbouncer")},
                 {"name": "dumps", "engine": "backup", "dumps": {"path": str(dumps), "every": "24h"}},
+                {
+                    "name": "kept",
+                    "engine": "backup",
+                    "pgbackrest": {"stanza": "main", "recorded": "info.json", "retention": "30d"},
+                    "marker": {"path": "restored"},
+                    "restore_test": {"path": "restored"},
+                },
             ]
         }
         path = folder / "dbwatch.yaml"

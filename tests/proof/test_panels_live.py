@@ -18,8 +18,10 @@ from dbwatch.render.boards import board_of, panel_id
 from tests.acceptance.misfortune import SHOP, befallen, spill
 from tests.conftest import wanted_majors
 from tests.harness.daemon import Daemon
+from tests.harness.pgbouncer import PgBouncer
 from tests.harness.postgres import Postgres
 from tests.harness.prometheus import Prometheus
+from tests.harness.recorded import recorded_info
 from tests.harness.redis import RedisServer
 from tests.harness.sentinel import Sentinel
 from tests.render.bundled_files import catalogue, matching
@@ -52,9 +54,12 @@ GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
 """
 
 _REPORTED = "a row is there only for what is reported, and its cases take a server of their own to make it"
+_MACHINE = "not every machine that runs the tests has it"
 _ELSEWHERE = "takes a state that these servers do not get into; its cases do"
 EMPTY: dict[str, str] = {
-    "backup_stale": "no backup is configured on these servers, and the dump folder holds none",
+    "backup_stale": "of a server: none archives, and none names its dumps",
+    "backup_marker_old": "no table is named",
+    "base_backup_stuck": "a base backup at work at the moment of the look",
     "redis_big_key": "runs on demand only",
     "redis_blocked_clients": "off unless enabled by name",
     "redis_keys_without_ttl": "off unless enabled by name",
@@ -65,6 +70,13 @@ EMPTY: dict[str, str] = {
     "statistics_stale": _REPORTED,
     "toast_bloat": _REPORTED,
     "toast_values_exhausted": _REPORTED,
+    "clock_unsynchronised": _MACHINE,
+    "cpu_throttled": "needs a control group with a quota",
+    "disk_slow": _MACHINE,
+    "inodes_exhausted": _MACHINE,
+    "pressure_stall": _MACHINE,
+    "slot_filling_volume": _ELSEWHERE,
+    "volume_filling": "needs a volume that grows",
     "corrupt_index": "runs on demand only",
     "corrupt_table": "runs on demand only",
     "temp_space_hog": "files that a running statement holds",
@@ -104,7 +116,14 @@ def test_every_panel_shows_something(tmp_path: Path) -> None:
         targets[0]["expect"] = {"replicas": ["nobody-there"]}
         caches = {"cache": cache, "copy": replica, "node": node, "sentinel": sentinel}
         targets += [{"name": name, "engine": "redis", "url": server.url()} for name, server in caches.items()]
-        targets += [{"name": "dumps", "engine": "backup", "dumps": {"path": str(tmp_path), "every": "24h"}}]
+        pooler = stack.enter_context(PgBouncer(servers.loaded, kind="pgbouncer-newest"))
+        console = pooler.url("dbwatch", "pgbouncer")
+        targets += [{"name": "pooler", "engine": "pgbouncer", "url": console, "machine": {"cpus": 4}}]
+        (tmp_path / "info.json").write_text(recorded_info(7_000_000_000_000_000_001, running=True))
+        kept = {"stanza": "main", "recorded": str(tmp_path / "info.json"), "keep": 2}
+        proven = {"path": str(tmp_path / "info.json")}
+        targets += [{"name": "kept", "engine": "backup", "pgbackrest": kept, "marker": proven, "restore_test": proven}]
+        targets += [{"name": "box", "engine": "host", "volumes": {"data": str(tmp_path)}, "of": ["loaded", "lonely"]}]
         names = [check.name for check in catalogue() if not check.on_demand]
         defaults = {"intervals": dict.fromkeys(names, f"{EVERY_SECONDS:g}s")}
         daemon = stack.enter_context(Daemon(config_text=json.dumps({"targets": targets, "defaults": defaults})))
@@ -115,7 +134,7 @@ def test_every_panel_shows_something(tmp_path: Path) -> None:
 
         def unexpected() -> list[str]:
             """Each panel has to have shown something once: what comes and goes need not do so at one moment."""
-            work(servers.loaded, cache)
+            work(servers.loaded, cache, pooler)
             empty = _empty(prometheus, shown)
             return [f"{place} {said}" for place, said in empty.items() if place not in allowed]
 
@@ -125,11 +144,12 @@ def test_every_panel_shows_something(tmp_path: Path) -> None:
         assert not missing, "\n".join(missing)
 
 
-def work(loaded: Postgres, cache: RedisServer) -> None:
+def work(loaded: Postgres, cache: RedisServer, pooler: PgBouncer) -> None:
     """Something happens on the servers, so that rates have something to show."""
     spill(loaded)
     loaded.sql("SELECT pg_sleep(1.5)")
     loaded.sql("SELECT count(note) FROM visit", dbname=SHOP)
+    pooler.sql("SELECT count(*) FROM customer", dbname=SHOP)
     with cache.connect() as session, session.pipeline(transaction=False) as pipeline:
         for number in range(1500):
             pipeline.get(f"key{number % 2}")

@@ -32,7 +32,7 @@ def selectors(expr: str) -> Iterator[tuple[str, str]]:
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', keep, expr)
     bare = re.sub(r"\[[^\]]*\]", "", bare)
     bare = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", bare)
-    pattern = r"(?<![\w.:$])([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?(?!\s*\(|[\w:{])"
+    pattern = r"(?<![\w.:$\"])([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?(?!\s*\(|[\w:{])"
     for match in re.finditer(pattern, re.sub(r"\b\d+(\.\d+)?(e[+-]?\d+)?\b", "0", bare)):
         if match[1] not in _WORDS:
             inside = (match[2] or "{}")[1:-1]

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from dbwatch.levels.nodes import AllOf, AnyOf, Arithmetic, Call, ColumnRef, Compare, Function, Node, Not, Operator, walk
-from dbwatch.model import Reason, Status
+from dbwatch.model import Engine, Reason, Status
 from dbwatch.render import alert_name
 from dbwatch.render.expression import window_seconds
 from dbwatch.render.names import has_alert
@@ -29,7 +29,7 @@ ENUMERATED = {
     "level": {str(Status.WARNING), str(Status.CRITICAL)},
     "result": {str(status) for status in Status},
     "reason": {str(reason) for reason in Reason},
-    "engine": {"postgres", "redis", "backup"},
+    "engine": set(map(str, Engine)),
     "check": {check.name for check in catalogue()},
 }
 

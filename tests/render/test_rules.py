@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dbwatch.model import Engine
 from dbwatch.render import find_check
 from tests.harness.promtool import check_rules, run_rule_tests
 from tests.render.bundled_files import ROOT, catalogue, known_metrics, matching
@@ -23,8 +24,11 @@ OTHERS = TARGET_UP.replace('"a"', '"b"')
 SEEN = {'dbwatch_build_info{job="x",instance="a"}': "1x10"}
 NOT = ("Missing", 0)
 LOST = ("TargetMissing", 1)
-RUNS = 'dbwatch_check_runs_total{job="x",instance="a",target="t",check="c",result="%s"}'
-MISSED = 'dbwatch_check_missed_total{job="x",instance="a",target="t",check="c"}'
+RUNS = 'dbwatch_check_runs_total{job="x",instance="a",target="t",result="%s"}'
+WHY = 'dbwatch_check_reason{job="x",instance="a",target="t",check="c",reason="%s"}'
+ANSWERS = {TARGET_UP: "1x90", 'dbwatch_check_status{job="x",instance="a",target="t",check="c"}': "0x90"}
+BUDGET = 'dbwatch_check_reason{target="t",check="c",reason="budget"}'
+MISSED = 'dbwatch_check_missed_total{job="x",instance="a",target="t"}'
 DROPPED = 'dbwatch_series_dropped_total{target="t",check="c"}'
 
 
@@ -60,11 +64,11 @@ def test_groups_are_small_and_named_once(path: str) -> None:
 
 @pytest.mark.parametrize("rule", list(all_rules()))
 def test_a_rule_is_well_formed(rule: dict[str, Any]) -> None:
-    assert re.fullmatch(r"(Postgres|Redis|Backup|Dbwatch)[A-Za-z0-9]+", rule["alert"])
+    assert re.fullmatch(r"(Postgres|Redis|Backup|Host|PgBouncer|Dbwatch)[A-Za-z0-9]+", rule["alert"])
     assert len(rule["alert"]) <= 40
     labels, annotations = rule["labels"], rule["annotations"]
     assert labels["severity"] in ("critical", "warning")
-    assert labels["component"] in ("postgres", "redis", "backup", "dbwatch")
+    assert labels["component"] in {*Engine, "dbwatch"}
     assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url", "command"}
     assert re.fullmatch(r"[A-Z0-9][^{}]*\.", annotations["summary"])
     assert "{{ $labels." in annotations["description"]
@@ -148,15 +152,11 @@ def test_every_alert_follows_the_verdict_of_a_target_with_its_own_limits(folder:
         ({TARGET_UP: "1x10", 'up{job="x",instance="a"}': "1x300"}, "230m", "TargetMissing", 0),
         ({TARGET_UP: "1x10 0 1x9 0 0 1x9 0 1x30"}, "45m", "TargetFlapping", 1),
         ({TARGET_UP: "1x10 0 1x9 0 0 1x60"}, "45m", "TargetFlapping", 0),
-        ({TARGET_UP: "1x90", RUNS % "unknown": "0+2x90", RUNS % "ok": "0+1x90"}, "60m", "CheckErrors", 1),
-        ({TARGET_UP: "1x90", RUNS % "unknown": "0+1x90", RUNS % "ok": "0+2x90"}, "60m", "CheckErrors", 0),
-        ({TARGET_UP: "1x90", RUNS % "unknown": "0+3x90", RUNS % "ok": "5x90"}, "60m", "CheckErrors", 0),
-        (
-            {TARGET_UP: "0x40 1x60", RUNS % "unknown": "0+3x40 120x60", RUNS % "ok": "0x40 0+3x60"},
-            "56m",
-            "CheckErrors",
-            0,
-        ),
+        ({**ANSWERS, WHY % "timeout": "1 _ _ " * 30, WHY % "lock": "_ 1 _ " * 30}, "60m", "CheckErrors", 1),
+        ({**ANSWERS, WHY % "timeout": "1 _ _ " * 30}, "60m", "CheckErrors", 0),
+        ({**ANSWERS, WHY % "timeout": "1x90"}, "60m", "CheckErrors", 0),
+        ({**ANSWERS, WHY % "role": "1 1 _ " * 30}, "60m", "CheckErrors", 0),
+        ({**ANSWERS, TARGET_UP: "0x40 1x60", WHY % "timeout": "1x40 _x60"}, "56m", "CheckErrors", 0),
         ({'dbwatch_target_up{target="t",engine="postgres"}': "1x5 0x30"}, "10m", "TargetDown", 1),
         ({'dbwatch_target_up{target="t",engine="postgres"}': "1x30"}, "10m", "TargetDown", 0),
         ({"dbwatch_config_last_reload_successful": "0x30"}, "10m", "ConfigReloadFailed", 1),
@@ -167,6 +167,9 @@ def test_every_alert_follows_the_verdict_of_a_target_with_its_own_limits(folder:
         ({DROPPED: "7x90", 'dbwatch_check_status{target="t",check="c"}': "1x90"}, "50m", "SeriesDropped", 0),
         ({'dbwatch_target_query_seconds_total{target="t"}': "0+30x90"}, "80m", "CostHigh", 1),
         ({'dbwatch_target_query_seconds_total{target="t"}': "0+3x90"}, "80m", "CostHigh", 0),
+        ({BUDGET: "1x90"}, "40m", "BudgetExceeded", 1),
+        ({BUDGET: "1x20"}, "40m", "BudgetExceeded", 0),
+        ({BUDGET.replace("budget", "lock"): "1x90"}, "40m", "BudgetExceeded", 0),
         ({MISSED: "0+1x90", RUNS % "ok": "0+4x90"}, "60m", "ChecksMissed", 1),
         ({MISSED: "0x40 20x50", RUNS % "ok": "0+40x90"}, "60m", "ChecksMissed", 0),
         ({'dbwatch_check_status{target="t",check="my_own"}': "2x30"}, "5m", "CheckCritical", 1),

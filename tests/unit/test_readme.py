@@ -54,4 +54,10 @@ def test_the_configuration_is_one_that_loads(tmp_path: Path) -> None:
     (text,) = blocks("yaml")
     path = tmp_path / "dbwatch.yaml"
     path.write_text(text)
-    assert [target.name for target in load_config(path).targets] == ["orders", "cache", "orders-backup"]
+    assert [target.name for target in load_config(path).targets] == [
+        "orders",
+        "cache",
+        "pooler",
+        "orders-backup",
+        "box",
+    ]

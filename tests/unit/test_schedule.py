@@ -6,12 +6,18 @@ import datetime
 import threading
 import time
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dbwatch import schedule
+from dbwatch.budget import Budget
+from dbwatch.catalogue import Check
+from dbwatch.config import Target
+from dbwatch.lanes import Lane
+from dbwatch.model import Engine
 from dbwatch.schedule import HashedInterval, hashed_offset
 
 
@@ -79,3 +85,54 @@ def test_offsets_are_stable_and_spread() -> None:
 
 def test_threads_do_not_outlive_the_module() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("dbwatch-lane")]
+
+
+@given(
+    number=st.integers(0, 1000),
+    interval=st.sampled_from([15.0, 60.0, 3600.0]),
+    stretch=st.sampled_from([2.0, 4.0, 16.0]),
+)
+def test_a_stretched_check_keeps_some_of_its_own_times(number: int, interval: float, stretch: float) -> None:
+    """So the collectors of a page stay together, and the targets of a fleet stay spread."""
+    target = Target(f"t{number}", Engine.POSTGRES)
+    lane = cast("Lane", SimpleNamespace(target=target))
+    check = cast("Check", SimpleNamespace(name="c", every=interval, collector=None))
+    own, stretched = schedule.trigger_of(lane, check), schedule.trigger_of(lane, check, stretch)
+    assert stretched.interval == interval * stretch
+    turns = (stretched.offset - own.offset) / interval
+    assert turns == pytest.approx(round(turns))
+    assert 0 <= round(turns) < stretch
+
+
+def test_collectors_that_nobody_wants_do_not_run_and_the_slow_ones_come_back_at_once() -> None:
+    wanted: list[str] = []
+    ran: list[str] = []
+    brought: list[str] = []
+    collectors = {
+        name: SimpleNamespace(every=every) for name, every in (("quick", 15.0), ("also", 15.0), ("slow", 300.0))
+    }
+    outcome = SimpleNamespace(answered=True, reason=None)
+
+    def run(name: str) -> SimpleNamespace:
+        ran.append(name)
+        return outcome
+
+    lane = cast(
+        "Lane",
+        SimpleNamespace(
+            target=Target("t", Engine.POSTGRES),
+            collectors=collectors,
+            wants=lambda name: name in wanted,
+            run=run,
+        ),
+    )
+    budget = cast("Budget", SimpleNamespace(count=lambda _outcome: {}, forget=lambda _check: None))
+    scheduler = schedule.Scheduler(lambda _target, _check: None)
+    scheduler._bring_forward = lambda job_id, seconds: brought.append(f"{job_id} {seconds}")  # type: ignore[method-assign]
+    for name in collectors:
+        scheduler._run(lane, name, budget)
+    assert (ran, brought) == ([], [])
+    wanted += collectors
+    for name in ("quick", "also"):
+        scheduler._run(lane, name, budget)
+    assert (ran, brought) == (["quick", "also"], ["t:slow 0.0"])

@@ -73,6 +73,15 @@ def test_unknown_pages_are_not_found_and_name_the_known_ones(site: Site) -> None
     assert site.client.post(f"{PATH}/orders").status_code == 405
 
 
+def test_a_page_that_lay_idle_is_asked_for_again_and_not_called_empty(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CompatPages, "_is_resuming", lambda *_: True)
+    page = site.client.get(f"{PATH}/orders")
+    assert (page.status_code, page.headers["retry-after"]) == (503, "15")
+    assert "is being made now" in page.text
+
+
 def test_pages_can_be_discovered(site: Site) -> None:
     found = site.client.get("/sd", params={"compat": "postgres_exporter"}).json()
     assert [group["targets"] for group in found] == [[site.address]] * 2

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
-
-import psycopg
-
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
+from dbwatch.engines.hosts import Hosts
+from dbwatch.engines.libpq.connect import open_connection
+from dbwatch.engines.libpq.reach import reach
 from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import Clusters
-from dbwatch.engines.postgres.connect import Phases, answer, open_connection
-from dbwatch.engines.postgres.errors import translate
 from dbwatch.engines.postgres.session import PostgresSession
-from dbwatch.errors import CheckError, TargetError
+from dbwatch.errors import CheckError
 from dbwatch.model import Engine, Facts, Reason
 from dbwatch.template import Template
-from dbwatch.units import duration_text
 
 _GRANT = Template.parse("GRANT {privilege:ident} TO {user:ident};")
 _EXTENSION = Template.parse("CREATE EXTENSION {extension:ident};  -- in database {database:ident}")
@@ -30,42 +26,16 @@ class PostgresAdapter:
 
     engine = Engine.POSTGRES
 
-    def __init__(self, clusters: Clusters | None = None) -> None:
+    def __init__(self, clusters: Clusters | None = None, hosts: Hosts | None = None) -> None:
         self._clusters = clusters if clusters is not None else Clusters()
+        self._hosts = hosts if hosts is not None else Hosts()
         self._memory = Memory()
 
     def connect(self, target: Target, deadline: Deadline) -> PostgresSession:
-        return PostgresSession(target, open_connection(target, deadline), self._memory, self._clusters)
+        return PostgresSession(target, open_connection(target, deadline), self._memory, self._clusters, self._hosts)
 
     def reach(self, target: Target, deadline: Deadline) -> Measurement:
-        phases = Phases()
-        failure: TargetError | None = None
-        try:
-            with open_connection(target, deadline, phases=phases) as connection:
-                phases.enter("query")
-                answer(connection.pgconn, deadline)
-        except TargetError as error:
-            failure = error
-        except psycopg.Error as error:
-            lost = translate(error, "query", broken=True)
-            failure = TargetError(lost.reason, "query", str(lost))
-        failed_phase = phases.current if failure is not None else None
-        phases.finish()
-        seconds = {
-            f"{phase}_seconds": phases.seconds.get(phase) for phase in ("resolve", "connect", "tls", "auth", "query")
-        }
-        if failed_phase is not None:
-            # A phase that did not end has no duration; how long we waited says nothing about the server.
-            seconds[f"{failed_phase}_seconds"] = None
-        row: dict[str, object] = {
-            "up": failure is None,
-            "starting": failure is not None and failure.reason is Reason.NOT_READY,
-            **seconds,
-            "phase": failure.phase if failure is not None else None,
-            "reason": str(failure.reason) if failure is not None else None,
-            "message": str(failure) if failure is not None else _told(phases),
-        }
-        return Measurement((row,), 0.0, time.monotonic())
+        return reach(target, deadline)
 
     def remedy(self, error: CheckError, check: Check, facts: Facts) -> str | None:
         if error.remedy is not None:
@@ -89,10 +59,3 @@ class PostgresAdapter:
                 return "ANALYZE;"
             case _:
                 return None
-
-
-def _told(phases: Phases) -> str:
-    """How long a connection that succeeded took, and where most of it went: the words of a slow one."""
-    slowest = max(phases.seconds, key=lambda phase: phases.seconds[phase])
-    total, most = sum(phases.seconds.values()), phases.seconds[slowest]
-    return f"connected and answered in {duration_text(total)}, {duration_text(most)} of it in step {slowest}"

@@ -6,9 +6,10 @@ restored (`backup_stale`). Time counts only while something waits, so an idle se
 
 from __future__ import annotations
 
-import re
+import time
 from dataclasses import dataclass
 
+from dbwatch.engines.archived import ArchivingTold, segment_end, why_void
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.rows import number, text
 from dbwatch.model import RawRow
@@ -20,8 +21,7 @@ ASK_ARCHIVER = (
     "  -- the server log has the command's own error"
 )
 
-_WAL_FILE = re.compile(r"[0-9A-F]{8}([0-9A-F]{8})([0-9A-F]{8})(?:\..*)?")
-
+# Each look into pg_settings makes all of its rows: four of them cost more than all the rest.
 _ARCHIVER = """
 -- needs no privilege
 select
@@ -34,16 +34,15 @@ select
     end,
     '0/0'
   )::float8 as position_bytes,
-  (
-    select s.setting::float8
-    from pg_catalog.pg_settings as s
-    where s.name = 'wal_segment_size'
-  ) as segment_bytes,
-  (
-    select pg_catalog.string_agg(s.setting, '')
-    from pg_catalog.pg_settings as s
-    where s.name in ('archive_command', 'archive_library')
+  pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))::float8 as segment_bytes,
+  pg_catalog.concat(
+    pg_catalog.current_setting('archive_command'), pg_catalog.current_setting('archive_library', true)
   ) as archiver,
+  extract(epoch from pg_catalog.current_setting('archive_timeout')::pg_catalog.interval)::float8 as timeout_seconds,
+  nullif(pg_catalog.current_setting('archive_library', true), '') as archive_library,
+  pg_catalog.current_setting('archive_command') as archive_command,
+  extract(epoch from pg_catalog.now() - greatest(a.stats_reset, pg_catalog.pg_postmaster_start_time()))::float8
+    as counted_seconds,
   a.archived_count,
   a.failed_count,
   a.last_archived_wal,
@@ -61,7 +60,12 @@ _WAITING = """
 select
   count(*)::float8 as files,
   greatest(extract(epoch from pg_catalog.now() - min(f.modification)), 0)::float8 as oldest_seconds,
-  min(f.name) filter (where f.name ~ '^[0-9A-F]{24}[.]ready$') as first_name
+  min(f.name) filter (where f.name ~ '^[0-9A-F]{24}[.]ready$') as first_name,
+  (
+    select pg_catalog.bool_or(true)
+    from pg_catalog.pg_ls_archive_statusdir() as d
+    where d.name ~ '^[0-9A-F]{24}[.]done$'
+  ) as has_done
 from pg_catalog.pg_ls_archive_statusdir() as f
 where f.name like '%.ready'
 """
@@ -74,6 +78,8 @@ class Archiving:
     `failing`: the last attempt failed and something waits still. `stalled`: nothing was archived since the oldest
     waiting file was ready, for whatever reason. `waiting_seconds` is 0 when nothing waits. `written_since_bytes` is the
     log after the oldest waiting segment, `unarchived_bytes` that after the last archived one; None when unknown.
+    `never`: nothing has been archived in the `counted_seconds` since start or reset, and no file is marked as
+    archived. `void` says why what is "archived" is kept nowhere.
     """
 
     is_configured: bool
@@ -88,6 +94,8 @@ class Archiving:
     last_failed: str | None
     written_since_bytes: float | None
     unarchived_bytes: float | None
+    counted_seconds: float
+    void: str | None = None
 
     @property
     def sentence(self) -> str:
@@ -97,10 +105,15 @@ class Archiving:
             waits = f"{self.waiting_files:g} log files wait, the oldest for {duration_text(self.waiting_seconds)}"
         if not self.is_configured:
             return f"archive_command is empty, {waits}"
+        if self.void is not None:
+            return f"no log is kept: {self.void}"
         if self.failing:
             return f"archiving {self.last_failed} fails, {waits}"
+        if self.never:
+            since = duration_text(self.counted_seconds)
+            return f"nothing has been archived in the {since} that this was counted, {waits}"
         if self.archived_seconds is None:
-            return f"nothing has been archived yet, {waits}"
+            return f"when log was archived last is forgotten, {waits}"
         return f"last archived {duration_text(self.archived_seconds)} ago, {waits}"
 
 
@@ -113,11 +126,14 @@ def read_archiving(context: ProbeContext) -> Archiving | None:
     waiting = context.fetch(_WAITING, limit=1)[0]
     files, seconds = number(waiting["files"]) or 0.0, number(waiting["oldest_seconds"]) or 0.0
     archived_seconds = number(seen["archived_seconds"])
-    return Archiving(
+    failing = bool(seen["has_failed"]) and files > 0
+    # What fails is no silent loss, whatever the command looks like.
+    void = None if seen["archive_library"] or failing else why_void(text(seen["archive_command"]) or "")
+    archiving = Archiving(
         is_configured=bool(seen["archiver"]),
-        failing=bool(seen["has_failed"]) and files > 0,
+        failing=failing,
         stalled=files > 0 and (archived_seconds is None or archived_seconds > seconds),
-        never=seen["last_archived_wal"] is None,
+        never=seen["last_archived_wal"] is None and not waiting["has_done"],
         waiting_files=files,
         waiting_seconds=seconds if files else 0.0,
         archived_count=number(seen["archived_count"]) or 0.0,
@@ -125,15 +141,39 @@ def read_archiving(context: ProbeContext) -> Archiving | None:
         archived_seconds=archived_seconds,
         last_failed=text(seen["last_failed_wal"]),
         written_since_bytes=_written_since(seen, waiting["first_name"]),
-        unarchived_bytes=_written_since(seen, seen["last_archived_wal"]),
+        unarchived_bytes=None if void else _written_since(seen, seen["last_archived_wal"]),
+        counted_seconds=max(0.0, number(seen["counted_seconds"]) or 0.0),
+        void=void,
     )
+    _tell(context, seen, archiving)
+    return archiving
+
+
+def _tell(context: ProbeContext, seen: RawRow, archiving: Archiving) -> None:
+    """To those who look at the backups of this cluster."""
+    position, segment = number(seen["position_bytes"]), number(seen["segment_bytes"])
+    if context.cluster is None or position is None or segment is None:
+        return
+    now = time.time()
+    archived_end = None
+    if archiving.unarchived_bytes is not None and archiving.void is None:
+        archived_end = segment_end(text(seen["last_archived_wal"]), int(segment))
+    told = ArchivingTold(
+        at_seconds=now,
+        segment_bytes=int(segment),
+        position=int(position),
+        archived_end=archived_end,
+        archived_at_seconds=None if archiving.archived_seconds is None else now - archiving.archived_seconds,
+        timeout_seconds=number(seen["timeout_seconds"]) or 0.0,
+        void=archiving.void,
+    )
+    context.cluster.tell(context.target.name, told)
 
 
 def _written_since(seen: RawRow, name: object) -> float | None:
     """Log written since the end of a segment, by its file's name; None when that is no segment."""
-    match = _WAL_FILE.fullmatch(str(name))
     position, segment = number(seen["position_bytes"]), number(seen["segment_bytes"])
-    if match is None or position is None or segment is None:
+    end = segment_end(None if name is None else str(name), int(segment)) if segment is not None else None
+    if end is None or position is None:
         return None
-    end = int(match.group(1), 16) * 2.0**32 + (int(match.group(2), 16) + 1) * segment
     return max(0.0, position - end)

@@ -114,6 +114,11 @@ class Cluster:
                     found[target] = Told(told.value, told.at)
         return found
 
+    def has_heard(self, target: str) -> bool:
+        """Whether this target ever told anything of the cluster."""
+        with self._lock:
+            return any(target in told for told in self._told.values())
+
 
 class Clusters:
     """All clusters of this process, by system identifier. Any thread."""
@@ -128,3 +133,14 @@ class Clusters:
             return None
         with self._lock:
             return self._known.setdefault(system_identifier, Cluster())
+
+    def of_target(self, target: str) -> tuple[str, Cluster] | None:
+        """The identifier and the cluster a target has told of; None until it has."""
+        with self._lock:
+            known = list(self._known.items())
+        return next(((identifier, cluster) for identifier, cluster in known if cluster.has_heard(target)), None)
+
+    def known(self, system_identifier: str) -> Cluster | None:
+        """The cluster of this identifier, if one of its nodes is watched."""
+        with self._lock:
+            return self._known.get(system_identifier)

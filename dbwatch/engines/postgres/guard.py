@@ -16,9 +16,10 @@ from psycopg.rows import dict_row
 
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Answer
-from dbwatch.engines.postgres.arrival import arriving
-from dbwatch.engines.postgres.errors import Refused, refusal, translate
+from dbwatch.engines.libpq.arrival import arriving
+from dbwatch.engines.libpq.errors import Refused, refusal, translate
 from dbwatch.engines.postgres.prepared import Prepared
+from dbwatch.engines.roundtrip import RoundTrip
 from dbwatch.errors import CheckError, ConnectionLost
 from dbwatch.model import RawRow, Reason
 
@@ -72,8 +73,10 @@ class Transaction:
         with_position: bool = False,
         privilege: str | None = None,
         prepared: Prepared | None = None,
+        round_trip: RoundTrip | None = None,
     ) -> None:
         self._connection = connection
+        self._round_trip = round_trip if round_trip is not None else RoundTrip()
         self._on_step = on_step
         self._with_position = with_position
         self._privilege = privilege
@@ -105,6 +108,7 @@ class Transaction:
             limits["transaction_timeout"] = "0"  # it would end the session, not the statement
         begin = "begin isolation level repeatable read read only"
         asked = self._first_select(limits)
+        started = time.monotonic()
         try:
             cursor = self._connection.execute(f"{begin}; {asked}".encode())
         except psycopg.errors.QueryCanceled:
@@ -118,6 +122,7 @@ class Transaction:
             self._connection.execute(f"{begin}; {ours}".encode())
             cursor = self._connection.execute(asked.encode())
         self.began = time.monotonic()
+        self._round_trip.note(self.began - started)
         while cursor.nextset():
             pass
         self._read(cursor.fetchone())
@@ -164,7 +169,7 @@ class Transaction:
                     # The bind parameter makes psycopg use the extended protocol, which takes one statement only.
                     cursor.execute(capped.encode(), [limit + 1])
             rows = cursor.fetchall()
-        self.database_seconds += time.monotonic() - started
+        self.database_seconds += self._round_trip.without(time.monotonic() - started)
         if len(rows) > limit:
             self.truncated = True
         return rows[:limit]
@@ -231,6 +236,7 @@ def guarded(
     with_position: bool = False,
     privilege: str | None = None,
     prepared: Prepared | None = None,
+    round_trip: RoundTrip | None = None,
 ) -> Iterator[Transaction]:
     """Run the body in a guarded transaction. Driver errors leave as CheckError; a lost connection is closed."""
     step = ["begin"]
@@ -239,7 +245,14 @@ def guarded(
         step[0] = name
         on_step(name)
 
-    transaction = Transaction(connection, stepping, with_position=with_position, privilege=privilege, prepared=prepared)
+    transaction = Transaction(
+        connection,
+        stepping,
+        with_position=with_position,
+        privilege=privilege,
+        prepared=prepared,
+        round_trip=round_trip,
+    )
     try:
         try:
             transaction.begin(deadline)

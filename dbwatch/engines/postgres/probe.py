@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
+from dbwatch.engines.hosts import Hosts, HostTold
+from dbwatch.engines.libpq.errors import Refused
 from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import Cluster
-from dbwatch.engines.postgres.errors import Refused
 from dbwatch.model import Facts, RawRow
 
 
@@ -42,6 +43,11 @@ class ProbeContext:
     target: Target
     memory: Memory
     cluster: Cluster | None
+    hosts: Hosts = field(default_factory=Hosts)
+
+    def machine(self) -> HostTold | None:
+        """What the watched machine of this target tells of itself; None when there is none."""
+        return self.hosts.of(self.target.name)
 
 
 Probe: TypeAlias = Callable[[ProbeContext], Sequence[RawRow]]

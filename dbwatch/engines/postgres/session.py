@@ -17,23 +17,25 @@ from dbwatch.catalogue.schema import Scope
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Answer, Measurement
+from dbwatch.engines.hosts import Hosts
+from dbwatch.engines.libpq.arrival import ended_quietly
+from dbwatch.engines.libpq.connect import open_connection
 from dbwatch.engines.memory import Memory
-from dbwatch.engines.postgres.arrival import ended_quietly
 from dbwatch.engines.postgres.cluster import Cluster, Clusters
-from dbwatch.engines.postgres.connect import open_connection
 from dbwatch.engines.postgres.facts import MOST_DATABASES, read_extensions, read_facts
 from dbwatch.engines.postgres.guard import Transaction, guarded
 from dbwatch.engines.postgres.prepared import Prepared
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import PROBES
 from dbwatch.engines.postgres.survey import DatabaseSurvey, Survey, survey_database, survey_role
+from dbwatch.engines.roundtrip import RoundTrip
 from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
 from dbwatch.model import Facts, RawRow, Reason, Role
 
 _CANCEL_SECONDS = 1.0
 _MORE_BEGINNINGS = 3
-_OFTEN_SECONDS = 60.0
-"""Ten runs or more in the life of a session: worth a place in the server's memory for the plan."""
+_OFTEN_SECONDS = 300.0
+"""Six runs or more in the life of a session: worth a place in the server's memory for the plan."""
 _HIDDEN = frozenset({Reason.PRIVILEGE, Reason.LOCK, Reason.STATISTICS})
 """Reasons that keep us from what is there; the others say that the question does not arise."""
 
@@ -47,14 +49,17 @@ class PostgresSession:
         connection: psycopg.Connection[tuple[object, ...]],
         memory: Memory,
         clusters: Clusters,
+        hosts: Hosts,
     ) -> None:
         self._target = target
         self._main = connection
         self._memory = memory
         self._clusters = clusters
+        self._hosts = hosts
         self._cluster: Cluster | None = None
         self._spare: psycopg.Connection[tuple[object, ...]] | None = None
         self._prepared = Prepared()
+        self._round_trip = RoundTrip()
         self._step = "facts"
         self._cancelled = False
         self._known: Facts | None = None
@@ -165,6 +170,7 @@ class PostgresSession:
             with_position=self._cluster is not None,
             privilege=check.requires.privilege,
             prepared=self._prepared if check.every <= _OFTEN_SECONDS and connection is self._main else None,
+            round_trip=self._round_trip,
         ) as transaction:
             self._tell_position(transaction)
             self._follow_role(check, transaction)
@@ -190,6 +196,7 @@ class PostgresSession:
                 self._target,
                 self._memory,
                 self._cluster,
+                self._hosts,
             )
             return list(probe(context))
         sql = check.sql_for(facts.version)

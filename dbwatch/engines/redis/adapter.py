@@ -8,6 +8,7 @@ from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
+from dbwatch.engines.hosts import Hosts
 from dbwatch.engines.memory import Memory
 from dbwatch.engines.redis.commands import acl_rule
 from dbwatch.engines.redis.errors import first_command_error, is_loading
@@ -26,7 +27,8 @@ _ANSWERS_ALL_THE_SAME = frozenset({Reason.PRIVILEGE, Reason.PLATFORM, Reason.ERR
 class RedisAdapter:
     """Redis and Valkey. One a lane: its memory is the target's."""
 
-    def __init__(self, peers: Peers | None = None) -> None:
+    def __init__(self, peers: Peers | None = None, hosts: Hosts | None = None) -> None:
+        self._hosts = hosts if hosts is not None else Hosts()
         self._memory = Memory()
         self._peers = peers if peers is not None else Peers()
 
@@ -35,7 +37,7 @@ class RedisAdapter:
         return Engine.REDIS
 
     def connect(self, target: Target, deadline: Deadline) -> RedisSession:
-        session = RedisSession(target, self._memory, self._peers)
+        session = RedisSession(target, self._memory, self._peers, self._hosts)
         session.open(deadline)
         return session
 

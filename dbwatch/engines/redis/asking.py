@@ -98,7 +98,7 @@ class Refusals:
 
 
 class Asking:
-    """The commands of one run over one wire; `seconds` is what they took together."""
+    """The commands of one run over one wire; `seconds` is what they took the server together."""
 
     def __init__(self, wire: Wire, deadline: Deadline, refusals: Refusals, on_step: Callable[[str], None]) -> None:
         self._wire = wire
@@ -118,7 +118,7 @@ class Asking:
             self._refusals.note_unknown(command, error)
             raise
         finally:
-            self.seconds += time.monotonic() - started
+            self.seconds += self._wire.round_trip.without(time.monotonic() - started)
 
 
 _CERTIFICATE_OPTIONS = frozenset({"sslcert", "sslkey", "ssl_certfile", "ssl_keyfile"})

@@ -54,7 +54,8 @@ def unlimited(context: ProbeContext) -> Rows:
     """What the server takes of its machine, and whether a limit of its own keeps it from taking all."""
     info = context.info
     configured = context.target.machine.memory_bytes
-    machine = configured if configured is not None else number(info, "total_system_memory")
+    told = context.machine_bytes()
+    machine = configured if configured is not None else told or number(info, "total_system_memory")
     limit = number(info, "maxmemory")
     if machine is None or machine <= 0:
         text = "INFO does not tell the memory of the host; say it in the configuration: machine: {memory: 16GiB}"
@@ -68,7 +69,7 @@ def unlimited(context: ProbeContext) -> Rows:
         "needed_bytes": needed,
         "safe_bytes": float(round(machine * 0.75)),
         "limit": None if limit is None else "there is no maxmemory" if limit == 0 else "maxmemory is larger than that",
-        "machine": "the memory of its machine" if configured is not None else "the memory of its host",
+        "machine": "the memory of its machine" if configured is not None or told else "the memory of its host",
     }
     return (row,)
 

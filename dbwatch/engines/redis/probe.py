@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
+from dbwatch.engines.hosts import Hosts
 from dbwatch.engines.memory import Memory
 from dbwatch.engines.redis.commands import Fields
 from dbwatch.engines.redis.peers import Peers
@@ -44,6 +45,12 @@ class ProbeContext:
     target: Target
     memory: Memory
     peers: Peers = field(default_factory=Peers)
+    hosts: Hosts = field(default_factory=Hosts)
+
+    def machine_bytes(self) -> float | None:
+        """The memory that the watched machine of this target tells, within its limits; None when there is none."""
+        told = self.hosts.of(self.target.name)
+        return told.memory_bytes if told is not None else None
 
 
 Rows: TypeAlias = tuple[RawRow, ...]

@@ -9,6 +9,7 @@ from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Answer, Measurement
+from dbwatch.engines.hosts import Hosts
 from dbwatch.engines.memory import Memory
 from dbwatch.engines.redis.asking import Asking, Refusals, knock
 from dbwatch.engines.redis.commands import Fields, fields_of, lines_of, split_command
@@ -40,10 +41,11 @@ class _Info:
 class RedisSession:
     """A connection that answers checks until it is closed."""
 
-    def __init__(self, target: Target, memory: Memory, peers: Peers) -> None:
+    def __init__(self, target: Target, memory: Memory, peers: Peers, hosts: Hosts) -> None:
         self._target = target
         self._memory = memory
         self._peers = peers
+        self._hosts = hosts
         self._wire: Wire | None = None
         self._opening: Opening | None = None
         self._info: _Info | None = None
@@ -167,6 +169,7 @@ class RedisSession:
             target=self._target,
             memory=self._memory,
             peers=self._peers,
+            hosts=self._hosts,
         )
         return _whole(check, probe.look(context), seconds + asking.seconds, info.read_at)
 

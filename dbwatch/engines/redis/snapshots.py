@@ -34,7 +34,8 @@ def copies(context: ProbeContext) -> tuple[RawRow, ...]:
     info = context.info
     needed = [size for name in _COPIES if (size := number(info, name))]
     resident = number(info, "used_memory_rss")
-    memory = context.target.machine.memory_bytes or number(info, "total_system_memory") or None
+    told = context.target.machine.memory_bytes or context.machine_bytes()
+    memory = told or number(info, "total_system_memory") or None
     row: RawRow = {
         "copied_bytes": max(needed, default=None),
         "resident_bytes": resident,

@@ -21,6 +21,7 @@ from dbwatch.deadline import Deadline
 from dbwatch.engines.redis.commands import words_of
 from dbwatch.engines.redis.errors import check_error, no_database, target_error
 from dbwatch.engines.redis.tls import Tls
+from dbwatch.engines.roundtrip import RoundTrip
 from dbwatch.errors import CheckError, ConnectionLost
 from dbwatch.model import Reason
 from dbwatch.secret import Secret
@@ -63,6 +64,7 @@ class Wire:
         self._ended = threading.Event()
         self._opened = False
         self.used = time.monotonic()
+        self.round_trip = RoundTrip()
         options: dict[str, object] = {
             "username": target.user or None,
             "password": password.reveal() if password is not None else None,

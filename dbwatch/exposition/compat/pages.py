@@ -1,6 +1,7 @@
 """Owns the compatibility pages: families rendered when a collector has run, joined when a page is asked for.
 
-`update` runs in the lanes' threads and never raises; `page` runs in the web server's and reaches no database.
+`update` runs in the lanes' threads and never raises; `page` runs in the web server's and reaches no database. What it
+does is to remember that it was asked: the collectors ask `wanted` when their time has come.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.families import Collector, Exporter
 from dbwatch.config import Target
-from dbwatch.exposition.block import Block, Format, Part, join
+from dbwatch.exposition.block import Block, Format, Part, pieces
+from dbwatch.exposition.compat.demand import Demand
 from dbwatch.exposition.compat.own import Lately, own_parts
 from dbwatch.exposition.compat.rendering import (
     MOST_SERIES_OF_COLLECTOR,
@@ -32,18 +35,30 @@ from dbwatch.store import Store, TargetView
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
+RESUMING_SECONDS: Final = 60.0
+
+
 class NoSuchPageError(LookupError):
     """No page of that name; the message names those there are."""
 
 
+class NotCollectedError(LookupError):
+    """What is on the page has grown too old while nobody asked for it, and is being measured again."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """The last run of a collector on a target. The families are left out from `expires` on."""
+    """The last run of a collector on a target.
+
+    The families are left out from `expires` on, which was told by `stretch` times its own interval.
+    """
 
     lately: Lately
     rendered: Rendered
     expires: float
     database_seconds: float
+    interval_seconds: float
+    stretch: float
 
 
 class CompatPages:
@@ -52,8 +67,10 @@ class CompatPages:
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
+        self._demand = Demand(clock)
         self._lock = threading.Lock()
         self._collected: dict[str, dict[str, _Collected]] = {}
+        self._stretches: dict[str, Mapping[str, float]] = {}
         self._version = 0
         self._joining = threading.Lock()
         self._joined: dict[tuple[Exporter, str | None], Joined] = {}
@@ -67,10 +84,32 @@ class CompatPages:
             # A page without one collector is better than a lane that ends.
             log.exception("collector not rendered", target=target.name, collector=check.name)
 
+    def paced(self, target: str, stretches: Mapping[str, float]) -> None:
+        """How many times their own interval collectors wait from now on. What they read is true for as much longer."""
+        now = self._clock()
+        with self._lock:
+            self._stretches[target] = stretches
+            runs = self._collected.get(target, {})
+            for name, run in runs.items():
+                stretch = stretches.get(name, 1.0)
+                if stretch > run.stretch and now < run.expires:
+                    longer = 2 * run.interval_seconds * (stretch - run.stretch)
+                    runs[name] = replace(run, expires=run.expires + longer, stretch=stretch)
+            self._version += 1
+
+    def wanted(self, target: str, name: str) -> bool:
+        """Whether a collector's answer will be looked at. The first always may be: a scrape may follow the start."""
+        with self._lock:
+            if name not in self._collected.get(target, {}):
+                return True
+        return self._demand.began(target) is not None
+
     def forget(self, target: str) -> None:
         """Drop all that was read of a target."""
+        self._demand.forget(target)
         with self._lock:
             self._collected.pop(target, None)
+            self._stretches.pop(target, None)
             self._version += 1
 
     def query_seconds(self) -> Mapping[str, float]:
@@ -86,7 +125,7 @@ class CompatPages:
         return tuple(view.target for view in self._views(_exporter(exporter)))
 
     def page(self, exporter: str, target: str | None = None, *, gzip: bool = False) -> bytes:
-        """The page of one target, or of all its exporter knows. Raises NoSuchPageError."""
+        """The page of one target, or of all its exporter knows. Raises NoSuchPageError, NotCollectedError."""
         kind = _exporter(exporter)
         with self._lock:
             version, collected = self._version, {name: dict(runs) for name, runs in self._collected.items()}
@@ -94,13 +133,27 @@ class CompatPages:
         chosen = [view for view in views if target is None or view.target.name == target]
         if not chosen:
             raise NoSuchPageError(_no_target(kind, target, views))
+        self._demand.ask(view.target.name for view in chosen)
+        if any(self._is_resuming(view.target.name, collected) for view in chosen):
+            raise NotCollectedError("nobody has asked for this page lately, so it was not kept; it is being made now")
         with self._joining:
             joined = self._current((kind, target), version, chosen, collected)
             return joined.gzip_followed_by(b"") if gzip else joined.followed_by(b"")
 
+    def _is_resuming(self, target: str, collected: Mapping[str, Mapping[str, _Collected]]) -> bool:
+        """Whether something is too old to be shown that was put aside and has not had its turn since."""
+        began, now = self._demand.began(target), self._clock()
+        if began is None or now - began > RESUMING_SECONDS:
+            return False
+        return any(
+            now >= run.expires and run.lately.outcome.finished < began for run in collected.get(target, {}).values()
+        )
+
     def _put(self, target: Target, check: Check, collector: Collector, outcome: Outcome) -> None:
         with self._lock:
             others = dict(self._collected.get(target.name, {}))
+            stretch = self._stretches.get(target.name, {}).get(check.name, 1.0)
+        interval = target.intervals.get(check.name, check.every)
         old = others.pop(check.name, None)
         runs, dropped, spent = (
             (old.lately.runs, old.lately.dropped, old.database_seconds) if old is not None else (0, 0, 0.0)
@@ -114,10 +167,10 @@ class CompatPages:
             room = max(0, min(MOST_SERIES_OF_COLLECTOR, MOST_SERIES_OF_TARGET - taken))
             rendered = render_collected(target, collector, outcome, room)
             dropped += rendered.dropped
-            expires = outcome.finished + 2 * target.intervals.get(check.name, check.every) + check.timeout
+            expires = outcome.finished + 2 * stretch * interval + check.timeout
         # The rows are rendered, and take more memory than their bytes.
         lately = Lately(collector.name, replace(outcome, rows=(), findings=()), runs + 1, dropped)
-        made = _Collected(lately, rendered, expires, spent + outcome.database_seconds)
+        made = _Collected(lately, rendered, expires, spent + outcome.database_seconds, interval, stretch)
         with self._lock:
             self._collected.setdefault(target.name, {})[check.name] = made
             self._version += 1
@@ -149,8 +202,8 @@ class CompatPages:
             valid_until = min([valid_until, *(run.expires for run in shown)])
             own = tuple(_parts(exporter, view, runs, shown))
             parts.extend(told_apart(own, view.target.name) if target is None and len(views) > 1 else own)
-        block = Block(text=tuple(sorted(parts, key=lambda part: part.name)))
-        joined = self._joined[place] = Joined(made_of, valid_until, join([block], Format.TEXT))
+        block = Block(tuple(sorted(parts, key=lambda part: part.name)))
+        joined = self._joined[place] = Joined(made_of, valid_until, pieces([block], Format.TEXT), old)
         return joined
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from dbwatch.catalogue.collector import SERVER_LABEL, TARGET_LABEL
 from dbwatch.catalogue.families import Collector, Family, Kind
 from dbwatch.config import Target
-from dbwatch.exposition.block import Part, plain
+from dbwatch.exposition.block import Part, lines_of, plain
 from dbwatch.exposition.labels import clean
 from dbwatch.model import Outcome, Row
 
@@ -43,8 +43,8 @@ class _Gathered:
 
     def part(self, name: str) -> Part:
         head = plain(name, self.help, self.kind, ()).head
-        lines = (plain(name + end, self.help, self.kind, found.values()).samples for end, found in self.samples.items())
-        return Part(name, head, b"".join(lines))
+        lines = ((name + end, labels, value) for end, found in self.samples.items() for labels, value in found.values())
+        return Part(name, head, lines_of(lines))
 
 
 def render_collected(

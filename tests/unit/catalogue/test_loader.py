@@ -273,7 +273,7 @@ def test_what_lies_in_the_wrong_place_is_named(tmp_path: Path, write: Callable[.
     (tmp_path / "stray.yaml").write_text(GOOD)
     texts = [str(problem) for problem in refused(tmp_path)]
     assert texts == [
-        f"{tmp_path}/oracle: is not an engine (one of postgres, redis, backup)",
+        f"{tmp_path}/oracle: is not an engine (one of {', '.join(Engine)})",
         f"{tmp_path}/stray.yaml: lies outside an engine's folder (move it to postgres/ or redis/)",
     ]
     (missing,) = refused(tmp_path / "missing")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbwatch.catalogue.schema import Profile
-from dbwatch.config import Config, Dumps, Ignore, load_config
+from dbwatch.config import Backups, Config, Dumps, Ignore, load_config
 from dbwatch.config.target import Expect, Machine
 from dbwatch.errors import ConfigError
 from dbwatch.model import Engine, Role, Status
@@ -30,6 +30,8 @@ targets:
 """
 PLAIN = "targets:\n  - {name: a, engine: postgres, host: h}\n"
 
+ENGINES = [repr(str(engine)) for engine in Engine]
+
 
 def refused(load: Load, text: str, environ: dict[str, str] | None = None) -> list[str]:
     """The problems, without the directory of the test."""
@@ -49,7 +51,7 @@ def test_the_example_of_the_design_loads(load: Load) -> None:
     assert orders.thresholds == {"unused_index": {Status.WARNING: "index_bytes > 1GiB"}}
     assert (cache.address, cache.database, cache.tls, dict(cache.labels)) == ("cache:6379", "0", True, {"team": "web"})
     assert cache.password is None
-    assert backup.dumps == Dumps(Path("/backups/orders"), "*", 86_400)
+    assert backup.backups == Backups(dumps=(Dumps(Path("/backups/orders"), "*", 86_400),))
     assert backup.address == "/backups/orders"
     assert config.catalogue.names == ("replication_lag", "unused_index", "evictions")
 
@@ -131,7 +133,7 @@ targets:
         ),
         (
             PLAIN.replace("postgres", "oracle"),
-            ["2: targets[0].engine: input should be 'postgres', 'redis' or 'backup'"],
+            [f"2: targets[0].engine: input should be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}"],
         ),
         (PLAIN.replace(", host: h", ""), ["2: targets[0]: give `url` or `host`"]),
         (PLAIN.replace("name: a, ", ""), ["2: targets[0].name: is missing"]),
@@ -150,11 +152,11 @@ targets:
         ),
         (
             PLAIN.replace("postgres, host: h", "backup"),
-            ["2: targets[0]: a backup target needs `dumps:` with the path of the dump files"],
+            ["2: targets[0]: a backup target needs one of `dumps`, `pgbackrest`, `barman`, `walg` and `marker`"],
         ),
         (
             PLAIN.replace("postgres, host: h", "backup, host: h, dumps: {path: /x}"),
-            ["2: targets[0]: a backup target has no server: it takes `dumps:` only"],
+            ["2: targets[0]: a backup target has no server: it takes what says where its backups are"],
         ),
         (
             PLAIN.replace("host: h", "host: h, expect: {role: master}"),

@@ -1,25 +1,29 @@
-"""Which files count as backups. What the check says of them is in tests/checks/backup."""
+"""Which files count as backups, and of what. What the checks say of them is in tests/checks/backup."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dbwatch.config import Dumps
 from dbwatch.engines import dumps as module
+from dbwatch.engines.backup.files import dumps_report
+from dbwatch.engines.backup.record import State
 from dbwatch.engines.dumpfile import Kind, inspect
+from dbwatch.engines.dumpname import DumpName, read_name
 from dbwatch.engines.dumps import DumpsSeen, scan_dumps
-from tests.harness.binaries import postgres_client
-from tests.harness.postgres import Postgres
 
 NOW = 1_800_000_000.0
 SQL = b"--\n-- PostgreSQL database dump\n--\n" + b"INSERT INTO t VALUES (1);\n" * 2000
 WHOLE = SQL + b"--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict abc\n\n"
+DAY = 86_400.0
 
 
 def put(folder: Path, name: str, content: bytes, age_seconds: float = 600.0) -> Path:
@@ -34,91 +38,141 @@ def scan(folder: Path, pattern: str = "*") -> DumpsSeen:
     return scan_dumps(Dumps(folder, pattern), NOW)
 
 
-@pytest.fixture(scope="module")
-def filled(newest_pg: Postgres) -> Iterator[str]:
-    """A database with something in it."""
-    name = newest_pg.create_database("dumped")
-    newest_pg.sql("create table t as select g, md5(g::text) from generate_series(1, 5000) as g", dbname=name)
-    yield name
-    newest_pg.drop_database(name)
+def whole(seen: DumpsSeen) -> int:
+    return sum(file.problem is None for file in seen.files)
 
 
-@pytest.mark.parametrize("form", ["-Fc", "-Ft", "-Fp", "-Fd"])
-def test_what_pg_dump_writes_is_whole_and_a_piece_of_it_is_not(
-    newest_pg: Postgres, filled: str, tmp_path: Path, form: str
-) -> None:
-    out = tmp_path / "dump"
-    subprocess.run(
-        [postgres_client("pg_dump"), form, "-f", out, newest_pg.url(dbname=filled)],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    file = out / "toc.dat" if out.is_dir() else out
-    kind, problem = inspect(file)
-    assert problem is None
-    assert kind is {"-Fc": Kind.ARCHIVE, "-Fd": Kind.ARCHIVE, "-Ft": Kind.TAR, "-Fp": Kind.SQL}[form]
-    if file is out:
-        whole = file.read_bytes()
-        for share in (0.3, 0.6, 0.9):
-            file.write_bytes(whole[: int(len(whole) * share)])
-            assert inspect(file)[1] is not None, f"a file cut off at {share:.0%} passes for whole"
-
-
-def test_a_gzip_is_unpacked_to_its_end(tmp_path: Path) -> None:
-    packed = gzip.compress(WHOLE)
-    assert inspect(put(tmp_path, "whole.gz", packed)) == (Kind.GZIP, None)
-    assert inspect(put(tmp_path, "two.gz", gzip.compress(SQL) + gzip.compress(WHOLE))) == (Kind.GZIP, None)
+@pytest.mark.parametrize(
+    ("pack", "kind"), [(gzip.compress, Kind.GZIP), (lzma.compress, Kind.XZ), (bz2.compress, Kind.BZIP2)]
+)
+def test_what_python_unpacks_is_unpacked_to_its_end(tmp_path: Path, pack: object, kind: Kind) -> None:
+    assert callable(pack)
+    packed = pack(WHOLE)
+    assert inspect(put(tmp_path, "whole", packed)) == (kind, None)
+    assert inspect(put(tmp_path, "two", pack(SQL) + pack(WHOLE))) == (kind, None)
     for name, content in {
-        "cut.gz": packed[:-20],
-        "inner.gz": gzip.compress(SQL),
-        "damaged.gz": packed[:40] + b"????" + packed[44:],
-        "nothing.gz": gzip.compress(b""),
-        "second.gz": gzip.compress(SQL) + packed[:-20],
+        "cut": packed[:-20],
+        "inner": pack(SQL),
+        "damaged": packed[:40] + b"????" + packed[44:],
+        "nothing": pack(b""),
+        "second": pack(SQL) + packed[:-20],
     }.items():
         assert inspect(put(tmp_path, name, content))[1] is not None, name
 
 
+@pytest.mark.parametrize(("program", "kind"), [("zstd", Kind.ZSTD), ("lz4", Kind.LZ4)])
+@pytest.mark.parametrize("has_program", [True, False], ids=["unpacked", "walked"])
+def test_frames_are_followed_to_their_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, kind: Kind, has_program: bool
+) -> None:
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"no {program} on this machine")
+
+    def pack(content: bytes, *options: str) -> bytes:
+        return subprocess.run([found, "-c", *options], input=content, check=True, capture_output=True).stdout
+
+    packed = pack(WHOLE)
+    many = pack(os.urandom(3_000_000) + WHOLE, "-B4" if program == "lz4" else "--no-check")
+    if not has_program:
+        monkeypatch.setattr("dbwatch.engines.packed.shutil.which", lambda _: None)
+    assert inspect(put(tmp_path, "whole", packed)) == (kind, None)
+    assert inspect(put(tmp_path, "many blocks", many)) == (kind, None)
+    assert inspect(put(tmp_path, "two frames", many + packed)) == (kind, None)
+    for name, content in {"cut": packed[:-3], "cut early": many[: len(many) // 2], "more": packed + b"x"}.items():
+        assert inspect(put(tmp_path, name, content))[1] is not None, name
+    inner = inspect(put(tmp_path, "inner", pack(SQL)))[1]
+    assert (inner is not None) is has_program, "a writer that was killed in a pipe is seen by what is inside"
+
+
 def test_a_gzip_bomb_is_not_unpacked_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dbwatch.engines.dumpfile._MOST_UNPACKED_BYTES", 10_000_000)
-    bomb = gzip.compress(bytes(100_000_000))
+    monkeypatch.setattr("dbwatch.engines.packed._MOST_UNPACKED_BYTES", 10_000_000)
+    bomb = gzip.compress(bytes(30_000_000), 1)
     assert inspect(put(tmp_path, "bomb.gz", bomb)) == (Kind.GZIP, None)
 
 
-def test_the_newest_whole_one_counts(tmp_path: Path) -> None:
-    put(tmp_path, "1.sql", WHOLE, 300)
-    put(tmp_path, "2.sql", WHOLE, 200)
-    put(tmp_path, "3.sql", SQL, 100)
+@pytest.mark.parametrize(
+    ("file", "name", "dated"),
+    [
+        ("orders_2026-11-20_0300.dump.gz", "orders", True),
+        ("orders-20261120T030000Z.sql.zst", "orders", True),
+        ("2026-11-20_orders.dump", "orders", True),
+        ("20261120.sql", "", True),
+        ("crm-v2-2026.11.20.dump", "crm-v2", True),
+        ("shop 2026-11-20 03:00:00.123.sql", "shop", True),
+        ("pg_dumpall-1763600000.sql", "pg_dumpall", True),
+        ("orders-mon.sql.gz", "orders", True),
+        ("tuesday.sql", "", True),
+        ("orders.dump.1", "orders", True),
+        ("orders.sql-2026-11-20.gz", "orders", True),
+        ("tenant_2.dump", "tenant_2", False),
+        ("orders.dump", "orders", False),
+        ("sunrise.sql", "sunrise", False),
+        ("Björn's dump (1).sql", "Björn's dump (1)", False),
+        (".sql", ".sql", False),
+    ],
+)
+def test_a_name_is_what_stands_beside_the_date(file: str, name: str, dated: bool) -> None:
+    assert read_name(file) == DumpName(name if name != ".sql" else "sql", dated)
+
+
+def test_the_newest_comes_first_and_says_what_is_wrong(tmp_path: Path) -> None:
+    put(tmp_path, "1.sql", WHOLE, 3 * DAY)
+    put(tmp_path, "2.sql", WHOLE, 2 * DAY)
+    put(tmp_path, "3.sql", SQL, DAY)
+    put(tmp_path, "4.sql", SQL, 100)
     put(tmp_path, ".hidden", b"", 50)
-    seen = scan(tmp_path)
-    assert (seen.newest_name, seen.newest_at_seconds) == ("2.sql", NOW - 200)
-    assert (seen.complete, seen.incomplete) == (2, 1)
-    assert seen.newest_bytes == len(WHOLE)
-    assert seen.usual_bytes == len(WHOLE)
-    assert seen.problem == "3.sql is cut off: its end is missing"
+    seen = scan(tmp_path).files
+    assert [(file.file, file.problem, file.growing) for file in seen] == [
+        ("4.sql", "is cut off: its end is missing", True),
+        ("3.sql", "is cut off: its end is missing", False),
+        ("2.sql", None, False),
+        ("1.sql", None, False),
+    ]
+    report = dumps_report(Dumps(tmp_path), DumpsSeen(seen), NOW)
+    assert [backup.state for backup in report.backups] == [State.RUNNING, State.FAILED, State.DONE, State.DONE]
+    assert report.backups[2].size_bytes == len(WHOLE)
+
+
+def test_what_does_not_recur_is_no_backup_that_is_late(tmp_path: Path) -> None:
+    for name, age in {"orders_2026-11-18": 2 * DAY, "orders_2026-11-19": DAY, "before-migration": 90 * DAY}.items():
+        put(tmp_path, f"{name}.sql", WHOLE, age)
+    put(tmp_path, "orders_before_2025-01-01.sql", WHOLE, 600 * DAY)
+    put(tmp_path, "shop_2026-11-20.sql", WHOLE, 100)
+    put(tmp_path, "README", b"how to restore", 400 * DAY)
+
+    def names(dumps: Dumps) -> set[str]:
+        return {backup.name for backup in dumps_report(dumps, scan_dumps(dumps, NOW), NOW).backups}
+
+    assert names(Dumps(tmp_path)) == {"orders", "shop"}, "a new series counts from its first file"
+    assert names(Dumps(tmp_path, databases=("before-migration",))) == {"before-migration"}
+    assert names(Dumps(tmp_path, "[!o-s]*")) == {"before-migration"}, "of notes and undated dumps the dumps count"
+    assert names(Dumps(tmp_path, "README")) == {"README"}, "what alone matches is meant"
 
 
 def test_a_link_to_the_latest_is_not_a_second_backup(tmp_path: Path) -> None:
     put(tmp_path, "1.sql", WHOLE)
     (tmp_path / "latest.sql").symlink_to("1.sql")
     (tmp_path / "broken.sql").symlink_to("nowhere")
-    assert scan(tmp_path).complete == 1
+    assert [file.file for file in scan(tmp_path).files] == ["1.sql"]
 
 
 def test_a_folder_written_by_pg_dump_is_one_backup(tmp_path: Path) -> None:
     put(tmp_path, "monday/toc.dat", b"PGDMPx")
     put(tmp_path, "monday/3298.dat.gz", b"x" * 994)
-    put(tmp_path, "started/3298.dat.gz", b"x")
-    seen = scan(tmp_path)
-    assert (seen.complete, seen.newest_bytes) == (1, 1000)
+    put(tmp_path, "started/3298.dat.gz", b"x", 300)
+    put(tmp_path, "pictures/3298.jpg", b"x")
+    started, monday = scan(tmp_path).files
+    assert (monday.file, monday.size_bytes) == ("monday", 1000)
+    assert (started.file, started.problem) == ("started", "is cut off: it has no table of contents")
 
 
 def test_the_path_may_be_one_file_and_the_pattern_may_go_down(tmp_path: Path) -> None:
     file = put(tmp_path, "2026/11/orders.sql", WHOLE)
-    assert scan(file).complete == 1
-    assert scan(tmp_path, "*/*/orders.sql").complete == 1
-    assert scan(tmp_path, "**/*.sql").complete == 1
-    assert scan(tmp_path, "*.sql").complete == 0
+    assert whole(scan(file)) == 1
+    assert whole(scan(tmp_path, "*/*/orders.sql")) == 1
+    assert whole(scan(tmp_path, "**/*.sql")) == 1
+    assert whole(scan(tmp_path, "*.sql")) == 0
 
 
 def test_what_is_not_a_file_is_left_alone(tmp_path: Path) -> None:
@@ -132,10 +186,12 @@ def test_a_missing_folder_is_unreadable_with_any_pattern(tmp_path: Path) -> None
         seen = scan(tmp_path / "gone", pattern)
         assert seen.unreadable is not None
         assert "No such file" in seen.unreadable
-        assert seen.newest_at_seconds is None
+        assert seen.files == ()
 
 
-def test_only_the_newest_are_opened_and_each_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_of_each_name_are_opened_and_each_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened: list[Path] = []
 
     def count(path: Path) -> tuple[Kind, str | None]:
@@ -143,11 +199,36 @@ def test_only_the_newest_are_opened_and_each_only_once(tmp_path: Path, monkeypat
         return Kind.SQL, None
 
     monkeypatch.setattr(module, "inspect", count)
-    for number in range(250):
-        put(tmp_path, f"{number}.sql", WHOLE, 600 + number)
-    assert scan(tmp_path).complete == module.MOST_FILES
-    assert scan(tmp_path).newest_name == "0.sql"
-    assert len(opened) == module.MOST_FILES
-    put(tmp_path, "0.sql", WHOLE + b"\n", 500)
+    for number in range(60):
+        put(tmp_path, f"orders-{20261000 + number % 30 + 1}.sql.{number}", WHOLE, 600 + number)
+        put(tmp_path, f"shop-1763600{number:03}.sql", WHOLE, 6000 + number)
+    assert whole(scan(tmp_path)) == 120
+    assert scan(tmp_path).files[0].changed_at_seconds == NOW - 600
+    assert len(opened) == 2 * module.OPENED_OF_EACH
+    put(tmp_path, "shop-1763600000.sql", WHOLE + b"\n", 500)
     scan(tmp_path)
-    assert len(opened) == module.MOST_FILES + 1, "a changed file must be looked at again"
+    assert len(opened) == 2 * module.OPENED_OF_EACH + 1, "a changed file must be looked at again"
+
+
+def test_of_too_many_files_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_FILES", 5)
+    for number in range(5):
+        put(tmp_path, f"tenant_{number}.sql", WHOLE)
+    assert scan(tmp_path).unreadable is None
+    put(tmp_path, "one more.sql", WHOLE)
+    assert scan(tmp_path) == DumpsSeen(unreadable=f"more than 5 files in {tmp_path} match *")
+
+
+def test_the_number_of_files_that_are_opened_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def count(path: Path) -> tuple[Kind, str | None]:
+        opened.append(path)
+        return Kind.SQL, None
+
+    monkeypatch.setattr(module, "MOST_OPENED", 10)
+    monkeypatch.setattr(module, "inspect", count)
+    for number in range(30):
+        put(tmp_path, f"tenant_{number}.sql", WHOLE)
+    assert len(scan(tmp_path).files) == 30
+    assert len(opened) == 10

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from dbwatch import deadline
+from dbwatch.engines.libpq.errors import Refused
 from dbwatch.engines.postgres import guard
-from dbwatch.engines.postgres.errors import Refused
 from dbwatch.model import RawRow, Reason
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dbwatch.catalogue.loader import load_check
 from dbwatch.config import Target
+from dbwatch.engines.libpq.errors import Refused
 from dbwatch.engines.memory import Memory
-from dbwatch.engines.postgres.errors import Refused
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes.autovacuum import autovacuum_saturated
 from dbwatch.model import Engine, Facts, RawRow, Role

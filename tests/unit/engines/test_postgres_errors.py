@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbwatch.engines.postgres.errors import connect_reason
+from dbwatch.engines.libpq.errors import connect_reason
 from dbwatch.model import Reason
 
 _AT = 'connection to server at "{}" (10.0.0.1), port 5432 failed: '

@@ -47,6 +47,8 @@ def _unsupported(version: str, today: datetime.date = LOOKED, product: str = "po
 def _check(name: str, product: str) -> Check:
     if product == "postgresql":
         return load_check(CHECKS / "postgres" / f"{name}.yaml", Engine.POSTGRES)
+    if product == "pgbouncer":
+        return load_check(CHECKS / "pgbouncer" / f"pgbouncer_{name}.yaml", Engine.PGBOUNCER)
     return load_check(CHECKS / "redis" / f"redis_{name}.yaml", Engine.REDIS)
 
 
@@ -96,7 +98,7 @@ def test_the_table_has_every_patch_of_postgresql() -> None:
 def test_the_table_tells_its_age(capsys: pytest.CaptureFixture[str]) -> None:
     code = releases.main()
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["PostgreSQL", "Redis", "Valkey", "MariaDB", "MySQL"]
+    assert [line.split()[0] for line in lines] == ["PostgreSQL", "Redis", "Valkey", "MariaDB", "MySQL", "PgBouncer"]
     assert all("days ago: " in line for line in lines)
     today = datetime.datetime.now(tz=datetime.UTC).date()
     assert code == any(today - product.as_of > releases.OLD_TABLE for product in PRODUCTS.values())
@@ -262,3 +264,24 @@ def test_of_others_that_call_themselves_redis_nothing_is_said(info: Mapping[str,
 def test_a_server_that_does_not_say_what_it_is() -> None:
     with pytest.raises(CheckError, match="does not tell the version"):
         redis_versions.outdated({})
+
+
+# -- PgBouncer --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "outdated", "unsupported"),
+    [
+        ("1.26.1", Status.OK, Status.OK),
+        ("1.26.0", Status.WARNING, Status.OK),
+        ("1.25.2", Status.OK, Status.WARNING),
+        ("1.25.0", Status.WARNING, Status.WARNING),
+        ("1.18.0", Status.OK, Status.OK),
+    ],
+)
+def test_a_series_of_pgbouncer_ends_with_the_first_security_release_without_it(
+    version: str, outdated: Status, unsupported: Status
+) -> None:
+    """1.18.0 is what Debian 12 mends under that number."""
+    assert _outdated(version, product="pgbouncer")[0] is outdated
+    assert _unsupported(version, product="pgbouncer")[0] is unsupported

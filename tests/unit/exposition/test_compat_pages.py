@@ -11,8 +11,9 @@ import pytest
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.families import Collector
 from dbwatch.exposition.block import Part
-from dbwatch.exposition.compat import CompatPages, NoSuchPageError
+from dbwatch.exposition.compat import CompatPages, NoSuchPageError, NotCollectedError
 from dbwatch.exposition.compat import pages as pages_module
+from dbwatch.exposition.compat.demand import LASTING_SECONDS
 from dbwatch.exposition.compat.rendering import render_collected, told_apart
 from dbwatch.model import Engine, Reason, Row, Status
 from dbwatch.store import Store, TargetState
@@ -80,6 +81,7 @@ def test_hostile_names_stay_in_their_label(world: World) -> None:
 
 def test_samples_grow_old(world: World) -> None:
     world.put(slot("a"))
+    world.lines()
     world.clock.now += 34.9
     assert any(line.startswith("pg_slot_active") for line in world.lines())
     world.clock.now += 0.2
@@ -131,6 +133,52 @@ def test_several_targets_are_told_apart_and_alone_they_are_not(tmp_path: Path) -
     world.pages.forget("stock")
     world.store.forget("stock")
     assert not any("target" in line for line in world.lines())
+
+
+def test_a_page_is_measured_at_the_start_and_while_somebody_asks_for_it(world: World) -> None:
+    name = world.check.name
+    assert world.pages.wanted("orders", name)
+    world.put(slot("a"))
+    assert not world.pages.wanted("orders", name)
+    world.lines()
+    assert world.pages.wanted("orders", name)
+    world.clock.now += LASTING_SECONDS
+    assert world.pages.wanted("orders", name)
+    world.clock.now += 0.1
+    assert not world.pages.wanted("orders", name)
+
+
+def test_the_page_of_all_targets_asks_for_all_and_that_of_one_for_one(tmp_path: Path) -> None:
+    world = World(tmp_path, "orders", "stock")
+    for target in world.targets:
+        world.put(slot("a"), target=target)
+    world.lines("stock")
+    assert [world.pages.wanted(target, world.check.name) for target in world.targets] == [False, True]
+    world.lines()
+    assert world.pages.wanted("orders", world.check.name)
+
+
+def test_a_page_that_lay_idle_is_not_shown_in_part(world: World) -> None:
+    """What was put aside is no family that has gone: who scrapes is told to come again."""
+    world.put(slot("a"))
+    world.clock.now += 34.9
+    assert any(line.startswith("pg_slot_active") for line in world.lines())
+    world.clock.now += LASTING_SECONDS + 1
+    for _ in range(2):
+        with pytest.raises(NotCollectedError):
+            world.lines()
+        world.clock.now += 5
+    world.put(slot("a"))
+    assert any(line.startswith("pg_slot_active") for line in world.lines())
+
+
+def test_a_collector_that_stays_away_keeps_the_page_for_a_minute_at_most(world: World) -> None:
+    world.put(slot("a"))
+    world.clock.now += LASTING_SECONDS + 1
+    with pytest.raises(NotCollectedError):
+        world.lines()
+    world.clock.now += pages_module.RESUMING_SECONDS + 0.1
+    assert "pg_up 1.0" in world.lines()
 
 
 def test_unknown_pages_name_the_known_ones(world: World) -> None:

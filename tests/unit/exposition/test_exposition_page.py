@@ -4,6 +4,7 @@ import datetime
 import gzip
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
+import dbwatch.exposition.joined as joined_module
 import dbwatch.exposition.page as page_module
 from dbwatch.catalogue import Check
 from dbwatch.config import Ignore, Target
 from dbwatch.exposition import Exposition, render_outcomes
-from dbwatch.exposition.block import Block, Format, counter, gauge, histogram, join
+from dbwatch.exposition.block import Block, Format, counter, gauge, histogram, pieces, render
+from dbwatch.exposition.joined import Joined
+from dbwatch.exposition.ledger import DEAREST
 from dbwatch.exposition.samples import MOST_SERIES_OF_CHECK, MOST_SERIES_OF_TARGET
 from dbwatch.model import Outcome, Reason, Status
 from dbwatch.store import Store, TargetState
@@ -261,13 +265,13 @@ def test_a_check_says_how_it_is_doing(world: World) -> None:
     assert world.value("dbwatch_check_findings", **about, status="warning") == 1.0
     assert world.value("dbwatch_check_last_success_timestamp_seconds", **about) == 1_700_000_200.5
     assert world.value("dbwatch_check_interval_seconds", **about) == 3600.0
-    assert world.value("dbwatch_check_runs_total", **about, result="critical") == 2.0
-    assert world.value("dbwatch_check_runs_total", **about, result="unknown") == 1.0
-    assert world.value("dbwatch_check_missed_total", **about) == 1.0
+    assert world.value("dbwatch_check_runs_total", target="orders", result="critical") == 2.0
+    assert world.value("dbwatch_check_runs_total", target="orders", result="unknown") == 1.0
+    assert world.value("dbwatch_check_missed_total", target="orders") == 1.0
     assert world.value("dbwatch_check_duration_seconds_bucket", target="orders", le="0.1") == 1.0
     assert world.value("dbwatch_check_duration_seconds_bucket", target="orders", le="+Inf") == 3.0
     assert world.value("dbwatch_check_duration_seconds_sum", target="orders") == 0.5
-    assert world.value("dbwatch_check_query_seconds_total", **about) == 0.25
+    assert world.value("dbwatch_check_query_seconds_total", **about) == 0.25, "told of the dearest"
     assert world.value("dbwatch_threshold", **about, level="critical") == 2.0**30
     assert world.value("dbwatch_threshold", **about, level="warning") == 100 * 2.0**20
     assert world.value("dbwatch_target_query_seconds_total", target="orders") == 0.25
@@ -293,10 +297,76 @@ def test_the_verdict_and_the_limits_on_the_page_are_those_of_now(world: World) -
     assert world.series("dbwatch_check_overridden") == []
 
 
+def test_the_cost_is_told_of_the_dearest_and_stays_until_others_are_far_dearer(world: World, tmp_path: Path) -> None:
+    checks = [
+        check_of(tmp_path, f"many_{number}", UNUSED_INDEX.replace("unused_index_", f"many_{number}_"))
+        for number in range(3 * DEAREST)
+    ]
+    world.add(target_of(), *checks)
+
+    def run(each: Iterable[Check], seconds: float) -> set[str]:
+        for check in each:
+            world.put(replace(answer(check), database_seconds=seconds))
+        for check in checks:
+            world.put(replace(answer(check), database_seconds=0.0))
+        return {labels["check"] for labels, _ in world.series("dbwatch_check_query_seconds_total")}
+
+    first, second, third = (checks[start : start + DEAREST] for start in range(0, 3 * DEAREST, DEAREST))
+    assert run(first, 1.0) == {check.name for check in first}
+    assert run(second, 2.0) == {check.name for check in (*first, *second)}, "who was told of is still"
+    assert run(third, 3.0) == {check.name for check in (*second, *third)}
+    assert run(first, 0.0) == {check.name for check in (*second, *third)}
+
+
+def test_a_page_is_joined_of_what_was_rendered_when_the_checks_ran(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = Counter[str]()
+
+    def counting(name: str, original: Callable[..., Block]) -> Callable[..., Block]:
+        def counted(*args: object, **more: object) -> Block:
+            rendered[name] += 1
+            return original(*args, **more)
+
+        return counted
+
+    for name in ("samples_of", "runs_of", "verdict_of", "limits_of"):
+        monkeypatch.setattr(page_module, name, counting(name, getattr(page_module, name)))
+    world.add(target_of())
+    world.put(answer(world.unused, *(index_row(f"i{number}") for number in range(400))))
+    once = Counter(samples_of=1, runs_of=1, verdict_of=1, limits_of=1)
+    assert rendered == once
+    for _ in range(3):
+        world.exposition.page()
+        world.exposition.page(openmetrics=True, gzip=True)
+    assert rendered == once
+    world.put(answer(world.connections, single_row(used=0.5)))
+    world.exposition.page()
+    assert rendered == Counter(dict.fromkeys(once, 2)), "of another check nothing is rendered again"
+
+
+def test_a_check_that_is_well_has_few_series_about_itself(world: World) -> None:
+    """A target has more than a hundred: each series here is a hundred, mostly of numbers that nobody looks at."""
+    world.add(target_of())
+    for _ in range(5):
+        world.put(answer(world.unused))
+    about = [
+        line for line in world.text().splitlines() if 'check="unused_index"' in line and "query_seconds" not in line
+    ]
+    names = [line.partition("{")[0] for line in about]
+    assert sorted(names) == [
+        "dbwatch_check_interval_seconds",
+        "dbwatch_check_last_success_timestamp_seconds",
+        "dbwatch_check_status",
+        "dbwatch_threshold",
+        "dbwatch_threshold",
+    ]
+
+
 def test_a_run_missed_before_the_first_one_ended_is_counted(world: World) -> None:
     world.add(target_of())
     world.exposition.missed("orders", "connections")
-    assert world.value("dbwatch_check_missed_total", check="connections") == 1.0
+    assert world.value("dbwatch_check_missed_total", target="orders") == 1.0
     assert world.series("dbwatch_check_status") == []
 
 
@@ -378,12 +448,12 @@ def test_a_large_page_is_joined_once_and_sent_often(
         world.put(*(answer(check, *rows, target=name) for check in checks))
     joins: list[Format] = []
 
-    def counting(blocks: list[Block], form: Format) -> bytes:
+    def counting(blocks: list[Block], form: Format) -> list[bytes]:
         if len(blocks) > 1:
             joins.append(form)
-        return join(blocks, form)
+        return pieces(blocks, form)
 
-    monkeypatch.setattr(page_module, "join", counting)
+    monkeypatch.setattr(page_module, "pieces", counting)
     pages = [world.text() for _ in range(5)]
     assert sum(line.startswith("dbwatch_pg_many_") for line in pages[0].splitlines()) == 30_000
     assert joins == [Format.TEXT]
@@ -393,9 +463,9 @@ def test_a_large_page_is_joined_once_and_sent_often(
 
 
 def test_both_formats_write_the_samples_of_our_kinds_of_family_alike() -> None:
-    """They are rendered once for both pages."""
-    values = (0.0, -1.5, 7.0, 1e-9, 1e300, 123_456_789_012.0, math.inf)
-    names = ("plain", 'q"\\\n🐘', "")
+    """They are rendered once for both pages, by us, as the library would."""
+    values = (0.0, -1.5, 7.0, 1e-9, 1e300, 123_456_789_012.0, math.inf, -math.inf, math.nan)
+    names = ("plain", 'q"\\\n🐘', "", "\\n", '{a="b"}, ')
     families: list[Metric] = []
     for made in (gauge("a_seconds", "Help.", ("z", "a")), counter("b_bytes_total", "Help.", ("z", "a"))):
         for name in names:
@@ -412,6 +482,7 @@ def test_both_formats_write_the_samples_of_our_kinds_of_family_alike() -> None:
             for page in (write_text(_registry(family)), write_openmetrics(_registry(family)))  # type: ignore[no-untyped-call]  # the library types only the other
         ]
         assert written[0] == written[1]
+        assert [line for part in render([family]).parts for line in part.samples.splitlines()] == written[0]
         assert len(written[0]) >= len(names)
 
 
@@ -471,3 +542,25 @@ def test_one_run_is_shown_without_a_daemon(world: World) -> None:
     assert samples["dbwatch_check_status"][1] == 1.0
     assert not any(name.startswith(("process_", "dbwatch_check_runs", "dbwatch_build")) for name in samples)
     assert check_metrics(text) == ""
+
+
+def test_large_pieces_are_compressed_once_and_the_page_is_one_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = [b"".join(b"m%d_%d %d\n" % (number, line, line) for line in range(2_000)) for number in range(2)]
+    small = b"s 1\n"
+    before = Joined((), 0.0, [small, large[0], small, large[1]])
+    assert gzip.decompress(before.gzip_followed_by(b"end\n")) == before.followed_by(b"end\n")
+    compressed: list[bytes] = []
+    deflated = joined_module._deflated
+
+    def noting(data: bytes, ending: int) -> bytes:
+        compressed.append(data)
+        return deflated(data, ending)
+
+    monkeypatch.setattr(joined_module, "_deflated", noting)
+    changed = large[1] + b"x 1\n"
+    after = Joined((), 0.0, [large[0], b"s 2\n", changed], before)
+    assert gzip.decompress(after.gzip_followed_by(b"end\n")) == large[0] + b"s 2\n" + changed + b"end\n"
+    assert changed in compressed
+    assert large[0] not in compressed
+    equal = bytes(bytearray(large[0]))
+    assert gzip.decompress(Joined((), 0.0, [equal], after).gzip_followed_by(b"")) == equal

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dbwatch.engines.postgres.statements.counters import ZERO, Counters
 from dbwatch.engines.postgres.statements.ledger import Ledger, Look
 from dbwatch.engines.postgres.statements.snapshot import Entry, Identity, Key, Snapshot
-from dbwatch.engines.postgres.statements.top import Series, Sticky, ordered, places
+from dbwatch.engines.postgres.statements.top import Series, ordered, places
+from dbwatch.engines.postgres.sticky import Sticky
 from tests.unit.postgres.model_statements import FULL, Server, spread
 
 _DURATIONS = st.lists(st.floats(1e-6, 100.0), min_size=1, max_size=6)
@@ -318,7 +319,7 @@ def _look(changes: dict[Identity, Counters], present: frozenset[Identity] | None
 
 
 def test_the_named_ones_do_not_change_with_the_noise_of_a_window() -> None:
-    sticky = Sticky(10, patience=3)
+    sticky: Sticky[Identity] = Sticky(10, patience=3)
     noise = random.Random(3)
     changes = naive = 0
     first: set[Identity] = set()
@@ -335,7 +336,7 @@ def test_the_named_ones_do_not_change_with_the_noise_of_a_window() -> None:
 
 
 def test_who_is_out_of_reach_for_long_leaves_and_an_idle_server_changes_nothing() -> None:
-    sticky = Sticky(2, patience=3)
+    sticky: Sticky[Identity] = Sticky(2, patience=3)
     first = {Identity(1, 1, number): number for number in (1, 2)}
     sticky.choose(first)
     for _ in range(10):

@@ -9,8 +9,8 @@ import pytest
 
 from dbwatch.catalogue.loader import load_check
 from dbwatch.config.loader import target_from_url
+from dbwatch.engines.libpq.errors import Refused
 from dbwatch.engines.memory import Memory
-from dbwatch.engines.postgres.errors import Refused
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import statements
 from dbwatch.engines.postgres.statements import texts

@@ -58,7 +58,20 @@ def test_a_description_says_where_how_much_and_which_limit(tmp_path: Path) -> No
     assert text.endswith("The disk fills.")
 
 
-@pytest.mark.parametrize("label", ["severity", "component", "kind"])
+def test_a_row_keeps_its_own_kind_under_another_name(tmp_path: Path) -> None:
+    columns = {**SLOT["columns"], "kind": {"use": "label"}}  # type: ignore[dict-item]  # the sample is a plain document
+    check = {**SLOT, "columns": columns, "key": ["slot", "kind"]}
+    rule = rules_of(tmp_path, check)[1]
+    assert rule.labels["kind"] == "cause"
+    assert rule.expr.startswith("label_replace(")
+    assert rule.expr.endswith('"type", "$1", "kind", "(.+)"\n)')
+    assert "{{ with $labels.type }}, kind {{ . }}{{ end }}" in rule.annotations["description"]
+    both = {**check, "columns": {**columns, "type": {"use": "label"}}, "key": ["slot", "kind", "type"]}
+    with pytest.raises(ConfigError, match=r"columns\.kind: is called type in alerts, which is a column"):
+        catalogue_of(tmp_path, {"postgres/slot": both})
+
+
+@pytest.mark.parametrize("label", ["severity", "component"])
 def test_a_row_cannot_carry_a_label_of_the_alert(tmp_path: Path, label: str) -> None:
     columns = {**SLOT["columns"], label: {"use": "label"}}  # type: ignore[dict-item]  # the sample is a plain document
     check = {**SLOT, "columns": columns, "key": ["slot", label]}

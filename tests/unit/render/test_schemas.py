@@ -63,6 +63,13 @@ def test_a_config_fits_and_a_wrong_one_does_not() -> None:
         "targets": [
             {"name": "orders", "engine": "postgres", "url": "postgresql://db/orders", "connect_timeout": "5s"},
             {"name": "dumps", "engine": "backup", "dumps": {"path": "/backups", "every": "24h"}},
+            {
+                "name": "box",
+                "engine": "host",
+                "volumes": {"data": "/var/lib/postgresql"},
+                "cgroup": "db/*",
+                "of": "orders",
+            },
         ],
         "defaults": {"intervals": {"unused_index": "6h"}, "profile": "deep"},
     }

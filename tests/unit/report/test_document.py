@@ -60,7 +60,9 @@ def first_target(made: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def test_the_document_is_what_the_design_says() -> None:
     one = outcome(UNUSED_INDEX, index("orders_note_idx", 327155712.0))
-    made = said(view((UNUSED_INDEX, replace(one, duration_seconds=0.0123456789))), rows=True)
+    made = said(
+        view((UNUSED_INDEX, replace(one, duration_seconds=0.0123456789, database_seconds=0.0034567))), rows=True
+    )
     check = first_check(made)
     assert isinstance(check["age_seconds"], float | int)
     assert 0 <= check["age_seconds"] < 60
@@ -89,6 +91,7 @@ def test_the_document_is_what_the_design_says() -> None:
                         "reason": None,
                         "summary": "public.orders_note_idx (312 MiB) has had no scan for 41 days",
                         "duration_seconds": 0.012346,
+                        "database_seconds": 0.003457,
                         "age_seconds": 0,
                         "findings": [
                             {

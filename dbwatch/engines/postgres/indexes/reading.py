@@ -149,18 +149,18 @@ join pg_catalog.pg_am as m on m.oid = c.relam
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 left join named as k on k.conindid = i.indexrelid
 cross join lateral (
+  -- Apart: joined to both, all of pg_class would be hashed for a handful of rows.
   select
-    sum(l.relpages) * pg_catalog.current_setting('block_size')::float8 as index_bytes,
-    sum(pg_catalog.pg_stat_get_numscans(l.oid))::int8 as scans
-  from (
-    select i.indexrelid as oid
-    where c.relkind = 'i'
-    union all
-    select t.relid
-    from pg_catalog.pg_partition_tree(i.indexrelid) as t
-    where c.relkind = 'I'
-  ) as part
-  join pg_catalog.pg_class as l on l.oid = part.oid
+    c.relpages * pg_catalog.current_setting('block_size')::float8 as index_bytes,
+    pg_catalog.pg_stat_get_numscans(c.oid) as scans
+  where c.relkind = 'i'
+  union all
+  select
+    sum(l.relpages) * pg_catalog.current_setting('block_size')::float8,
+    sum(pg_catalog.pg_stat_get_numscans(l.oid))::int8
+  from pg_catalog.pg_partition_tree(i.indexrelid) as t
+  join pg_catalog.pg_class as l on l.oid = t.relid
+  having c.relkind = 'I'
 ) as s
 where not exists (
   select

@@ -11,11 +11,12 @@ from dbwatch.engines.postgres.probe import Probe
 from dbwatch.engines.postgres.probes.archiver import archiver_failing
 from dbwatch.engines.postgres.probes.authentication import broken_host_rule, md5_password, weak_host_rule
 from dbwatch.engines.postgres.probes.autovacuum import autovacuum_saturated
-from dbwatch.engines.postgres.probes.backup import backup_stale
+from dbwatch.engines.postgres.probes.backup import backup_marker_old, backup_stale
 from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat, toast_bloat
 from dbwatch.engines.postgres.probes.checkpoints import checkpoints_forced
 from dbwatch.engines.postgres.probes.clock import clock_skewed
 from dbwatch.engines.postgres.probes.corruption import corrupt_index, corrupt_table
+from dbwatch.engines.postgres.probes.detail import cold_updates, index_cache_misses
 from dbwatch.engines.postgres.probes.exporter_statements import exporter_statements
 from dbwatch.engines.postgres.probes.growth import database_growth
 from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
@@ -30,6 +31,7 @@ from dbwatch.engines.postgres.probes.selectivity import low_selectivity_index
 from dbwatch.engines.postgres.probes.sequences import sequence_exhausted
 from dbwatch.engines.postgres.probes.sessions import connection_limit_oversized, excess_active_sessions
 from dbwatch.engines.postgres.probes.settings import setting_changed, standby_setting_lower
+from dbwatch.engines.postgres.probes.slot_volume import slot_filling_volume
 from dbwatch.engines.postgres.probes.slots import replication_slot, replication_slot_inactive
 from dbwatch.engines.postgres.probes.split_brain import split_brain
 from dbwatch.engines.postgres.probes.stale import statistics_stale
@@ -50,10 +52,12 @@ from dbwatch.engines.postgres.probes.wal_directory import wal_directory_large
 PROBES: Mapping[str, Probe] = {
     "autovacuum_saturated": autovacuum_saturated,
     "archiver_failing": archiver_failing,
+    "backup_marker_old": backup_marker_old,
     "backup_stale": backup_stale,
     "broken_host_rule": broken_host_rule,
     "clock_skewed": clock_skewed,
     "checkpoints_forced": checkpoints_forced,
+    "cold_updates": cold_updates,
     "count_for_existence": count_for_existence,
     "cluster_replaced": cluster_replaced,
     "connection_limit_oversized": connection_limit_oversized,
@@ -64,6 +68,7 @@ PROBES: Mapping[str, Probe] = {
     "excess_active_sessions": excess_active_sessions,
     "exporter_statements": exporter_statements,
     "index_bloat": index_bloat,
+    "index_cache_misses": index_cache_misses,
     "integer_key_exhausted": integer_key_exhausted,
     "listener_without_tls": listener_without_tls,
     "low_selectivity_index": low_selectivity_index,
@@ -82,6 +87,7 @@ PROBES: Mapping[str, Probe] = {
     "server_restarted": server_restarted,
     "session_without_tls": session_without_tls,
     "setting_changed": setting_changed,
+    "slot_filling_volume": slot_filling_volume,
     "slow_statement": slow_statement,
     "statement_evictions": statement_evictions,
     "statement_n_plus_one": statement_n_plus_one,

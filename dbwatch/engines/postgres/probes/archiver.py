@@ -24,6 +24,7 @@ def archiver_failing(context: ProbeContext) -> Sequence[RawRow]:
         {
             "failing": archiving.failing,
             "stalled": archiving.stalled,
+            "void": archiving.void is not None,
             "waiting_files": archiving.waiting_files,
             "waiting_seconds": archiving.waiting_seconds,
             "written_since_bytes": archiving.written_since_bytes,
@@ -31,6 +32,6 @@ def archiver_failing(context: ProbeContext) -> Sequence[RawRow]:
             "archived": archiving.archived_count,
             "failures": archiving.failed_count,
             "state": archiving.sentence,
-            "remedy": ASK_ARCHIVER if archiving.is_configured else _CONFIGURE,
+            "remedy": ASK_ARCHIVER if archiving.is_configured and archiving.void is None else _CONFIGURE,
         }
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dbwatch.engines.postgres.errors import Refused
+from dbwatch.engines.libpq.errors import Refused
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.errors import Skipped
 from dbwatch.model import RawRow, Reason

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbwatch.engines.postgres.errors import Refused
+from dbwatch.engines.libpq.errors import Refused
 from dbwatch.engines.postgres.machine import Backend, UnknownMachineError, local_memory_bytes
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.rows import number, whole
 from dbwatch.errors import Skipped
 from dbwatch.model import RawRow, Reason
-from dbwatch.units import bytes_text
+from dbwatch.units import bytes_text, number_text
 
 _MOST_FOR_ONE_VACUUM = 2.0**30
 """Before version 17 a vacuum used no more for the rows it remembers, whatever it was given."""
 
+_BUSY_SHARE = 0.5
 _SMALL_SHARE = 0.02
 _MANY_TIMES = 4.0
 """So much more data than shared_buffers makes the question of all databases needless; as in the check's level."""
@@ -55,6 +56,7 @@ select
     else pg_catalog.pg_size_bytes(m.reset_val || m.unit)::float8
   end as autovacuum_work_mem,
   pg_catalog.pg_size_bytes(pg_catalog.current_setting('effective_cache_size'))::float8 as effective_cache_size,
+  pg_catalog.current_setting('hash_mem_multiplier')::float8 as hash_multiplier,
   pg_catalog.current_setting('max_connections')::float8 as connections,
   pg_catalog.current_setting('autovacuum_max_workers')::float8 as workers
 from pg_catalog.pg_settings as w
@@ -67,9 +69,9 @@ where w.name = 'work_mem'
 
 
 def memory_setting(context: ProbeContext) -> Sequence[RawRow]:
-    """A row for each of four settings: how many bytes it stands for in all, and the memory there is."""
+    """A row for each of four settings, and one for a busy hour of all: how many bytes, and the memory there is."""
     found = context.fetch(_SQL, limit=1)[0]
-    memory = context.target.machine.memory_bytes or _local(found)
+    memory = context.target.machine.memory_bytes or _known(context, found)
     shared, work = number(found["shared_buffers"]) or 0.0, number(found["work_mem"]) or 0.0
     connections, workers = number(found["connections"]) or 0.0, number(found["workers"]) or 0.0
     vacuum = number(found["autovacuum_work_mem"]) or 0.0
@@ -77,11 +79,21 @@ def memory_setting(context: ProbeContext) -> Sequence[RawRow]:
         vacuum = min(vacuum, _MOST_FOR_ONE_VACUUM)
     cache = number(found["effective_cache_size"]) or 0.0
     data = _data_bytes(context, _MANY_TIMES * shared) if shared < _SMALL_SHARE * memory else None
+    hashing = work * (number(found["hash_multiplier"]) or 1.0)
+    busy = shared + vacuum * workers + hashing * connections * _BUSY_SHARE
     amounts = (
-        ("shared_buffers", shared, 1.0, shared),
-        ("work_mem", work * connections, connections, work),
-        ("autovacuum_work_mem", vacuum * workers, workers, vacuum),
-        ("effective_cache_size", cache, 1.0, cache),
+        ("shared_buffers", shared, 1.0, shared, _product(1.0, shared)),
+        ("work_mem", work * connections, connections, work, _product(connections, work)),
+        ("autovacuum_work_mem", vacuum * workers, workers, vacuum, _product(workers, vacuum)),
+        ("effective_cache_size", cache, 1.0, cache, _product(1.0, cache)),
+        (
+            "together",
+            busy,
+            1.0,
+            busy,
+            f"shared_buffers, {_product(workers, vacuum)} for autovacuum,"
+            f" {_product(connections * _BUSY_SHARE, hashing)} for hashing",
+        ),
     )
     return tuple(
         {
@@ -89,23 +101,27 @@ def memory_setting(context: ProbeContext) -> Sequence[RawRow]:
             "total_bytes": total,
             "each_bytes": each,
             "times": times,
+            "sum": how,
             "memory_bytes": memory,
             "shared_bytes": shared,
             "data_bytes": data,
             "told": _told(name, total, memory, data),
             "remedy": _remedy(name, memory),
         }
-        for name, total, times, each in amounts
+        for name, total, times, each, how in amounts
     )
 
 
-def _local(found: RawRow) -> float:
-    """The memory of this machine when the server runs here, else Skipped with what would tell it."""
+def _known(context: ProbeContext, found: RawRow) -> float:
+    """The memory of our machine when the server runs here, else what its own watched machine tells. Raises Skipped."""
     pid = whole(found["pid"])
     backend = Backend(pid or 0, str(found["session_name"]), str(found["database"]), whole(found["client_port"]))
     try:
         return local_memory_bytes(backend)
     except UnknownMachineError as error:
+        told = context.machine()
+        if told is not None and told.memory_bytes is not None:
+            return told.memory_bytes
         raise Skipped(Reason.PLATFORM, f"{error}; give `machine: memory:` of the target in the configuration") from None
 
 
@@ -118,6 +134,10 @@ def _data_bytes(context: ProbeContext, enough: float) -> float | None:
     return None if isinstance(rows, Refused) else number(rows[0]["data_bytes"])
 
 
+def _product(times: float, each: float) -> str:
+    return f"{number_text(times)} × {bytes_text(each)}"
+
+
 def _told(name: str, total: float, memory: float, data: float | None) -> str:
     """What such an amount means, when it is out of proportion."""
     match name:
@@ -127,6 +147,8 @@ def _told(name: str, total: float, memory: float, data: float | None) -> str:
             return "which is little" if data is None else f"while there are at least {bytes_text(data)} of data"
         case "work_mem":
             return "more than there is beside shared_buffers when half of the connections sort at once"
+        case "together":
+            return "when half of the connections hash at once while every autovacuum worker is at work"
         case "autovacuum_work_mem":
             return "if every autovacuum worker uses its share"
         case _ if total > memory:

@@ -84,10 +84,16 @@ def connection_limit_oversized(context: ProbeContext) -> Sequence[RawRow]:
 
 
 def _cpus(context: ProbeContext, found: RawRow) -> float:
-    """The cores the configuration names, or those of our machine when the server runs on it."""
+    """The cores the configuration names, those of our machine when it runs here, or what its own machine tells."""
     if context.target.machine.cpus is not None:
         return float(context.target.machine.cpus)
     backend = Backend(
         whole(found["pid"]) or 0, str(found["session_name"]), str(found["database"]), whole(found["client_port"])
     )
-    return local_cpus(backend)
+    try:
+        return local_cpus(backend)
+    except UnknownMachineError:
+        told = context.machine()
+        if told is None or told.cpus is None:
+            raise
+        return told.cpus

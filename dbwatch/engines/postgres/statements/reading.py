@@ -42,6 +42,16 @@ where s.queryid is not null
 {order}
 """
 
+_INSTALLED = """
+-- needs no privilege
+select
+  e.extversion::text as version,
+  n.nspname::text as schema
+from pg_catalog.pg_extension as e
+join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
+where e.extname = 'pg_stat_statements'
+"""
+
 _CIRCUMSTANCES = """
 -- Privilege: none. Lock: none.
 select
@@ -112,7 +122,11 @@ def shape_of(extension: Extension) -> Shape:
 
 def read_shape(context: ProbeContext) -> Shape:
     """The extension as it is installed now in the database we are connected to."""
-    extension = read_extensions(context.fetch).get(EXTENSION)
+    extension = context.facts.extensions.get(EXTENSION)
+    installed = {(row["version"], row["schema"]) for row in context.fetch(_INSTALLED, limit=1)}
+    if extension is None or (extension.version, extension.schema) not in installed:
+        # All of its columns are known of the version that the facts know, which are minutes old.
+        extension = read_extensions(context.fetch).get(EXTENSION)
     if extension is None:
         raise Skipped(Reason.EXTENSION, f"needs the extension {EXTENSION} in database {context.facts.database}")
     return shape_of(extension)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from dbwatch.engines.postgres.errors import Refused
+from dbwatch.engines.libpq.errors import Refused
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.statements.snapshot import Identity
 from dbwatch.engines.postgres.statements.wording import Wording, wording

@@ -1,17 +1,17 @@
 """Owns which statements have a name among thousands, and the exact remainder of the others. Pure.
 
-Who is in the first `keep` places gets in; who stays beyond twice that for `patience` windows gets out. So a series does
-not come and go with the noise of a window. What a statement does while it is not named is in the remainder of its
-database: the named and the remainder add up to everything, always.
+The named ones are sticky. What a statement does while it is not named is in the remainder of its database: the named
+and the remainder add up to everything, always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dbwatch.engines.postgres.statements.counters import ZERO, Counters
 from dbwatch.engines.postgres.statements.ledger import Look
 from dbwatch.engines.postgres.statements.snapshot import Identity
+from dbwatch.engines.postgres.sticky import Sticky
 
 MOST_DATABASES = 10
 REST = 0
@@ -33,38 +33,10 @@ def places(*orders: Sequence[Identity]) -> dict[Identity, int]:
     return best
 
 
-class Sticky:
-    """The named ones, of at most `most`; mapped to the windows they have been out of reach."""
-
-    def __init__(self, keep: int, *, patience: int = 5, most: int | None = None) -> None:
-        self.keep = keep
-        self.patience = patience
-        self.most = most if most is not None else 4 * keep
-        self.members: dict[Identity, int] = {}
-
-    def choose(self, place: Mapping[Identity, int], present: Iterable[Identity] = ()) -> None:
-        """A new window. Members that are `present` but did nothing come after those that did something."""
-        known = set(present)
-        idle = [identity for identity in self.members if identity not in place and identity in known]
-        standing = {**place, **{identity: len(place) + number for number, identity in enumerate(idle, start=1)}}
-        members: dict[Identity, int] = {}
-        for identity, missed in self.members.items():
-            missed = 0 if standing.get(identity, 2 * self.keep + 1) <= 2 * self.keep else missed + 1
-            if missed < self.patience:
-                members[identity] = missed
-        for identity, at in place.items():
-            if at <= self.keep:
-                members[identity] = 0
-        if len(members) > self.most:
-            best = sorted(members, key=lambda identity: (standing.get(identity, len(standing) + 1), identity))
-            members = {identity: members[identity] for identity in best[: self.most]}
-        self.members = members
-
-
 class Series:
     """Counters that only grow, for the named statements and for the remainder of each database."""
 
-    def __init__(self, sticky: Sticky) -> None:
+    def __init__(self, sticky: Sticky[Identity]) -> None:
         self.sticky = sticky
         self.named: dict[Identity, Counters] = {}
         self.others: dict[int, Counters] = {}

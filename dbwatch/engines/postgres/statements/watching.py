@@ -14,8 +14,9 @@ from dbwatch.engines.postgres.statements.names import Names
 from dbwatch.engines.postgres.statements.reading import Shape, read_shape, read_snapshot
 from dbwatch.engines.postgres.statements.snapshot import Identity
 from dbwatch.engines.postgres.statements.texts import Texts
-from dbwatch.engines.postgres.statements.top import Series, Sticky
+from dbwatch.engines.postgres.statements.top import Series
 from dbwatch.engines.postgres.statements.wording import Wording
+from dbwatch.engines.postgres.sticky import Sticky
 from dbwatch.levels import Sample, holds
 from dbwatch.template import quoted_literal
 

@@ -32,7 +32,7 @@ _CONNECT_TEXTS: tuple[tuple[str, Reason], ...] = (
         r"authentication failed|role .* (does not exist|is not permitted)|password|SASL",
         Reason.AUTH,
     ),
-    (r"permission denied for database|does not have CONNECT privilege|no such user", Reason.AUTH),
+    (r"permission denied for database|does not have CONNECT privilege|no such user|FATAL: +not allowed", Reason.AUTH),
     (r"could not translate host name|Name or service not known|Temporary failure in name resolution", Reason.DNS),
     (r"Connection refused|No such file or directory", Reason.REFUSED),
     (

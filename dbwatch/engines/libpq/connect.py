@@ -18,10 +18,10 @@ from psycopg.conninfo import make_conninfo
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
 from dbwatch.engines.aside import Aside, CrowdedError, UnfinishedError
-from dbwatch.engines.postgres.arrival import WatchedConnection
-from dbwatch.engines.postgres.errors import clean, connect_reason, lost_reason
-from dbwatch.engines.postgres.startup import rejection
-from dbwatch.engines.postgres.text import TEXT_TYPES, TolerantNumericLoader, TolerantTextLoader
+from dbwatch.engines.libpq.arrival import WatchedConnection
+from dbwatch.engines.libpq.errors import clean, connect_reason, lost_reason
+from dbwatch.engines.libpq.startup import rejection
+from dbwatch.engines.libpq.text import TEXT_TYPES, TolerantNumericLoader, TolerantTextLoader
 from dbwatch.engines.resolve import resolve
 from dbwatch.errors import TargetError
 from dbwatch.model import Reason
@@ -133,9 +133,12 @@ def _conninfo(target: Target, where: Mapping[str, str], secret: Secret | None, d
         raise TargetError(Reason.ERROR, "connect", clean(str(error), secret)) from None
 
 
-def answer(pgconn: pq.abc.PGconn, deadline: Deadline) -> None:
-    """Have the server answer the smallest query. Raises TargetError; bounded where psycopg's own wait is not."""
-    pgconn.send_query(SMALLEST_QUERY)
+def answer(pgconn: pq.abc.PGconn, deadline: Deadline, query: bytes | None = None) -> None:
+    """Have the server answer the smallest query, or the one given. Raises TargetError.
+
+    Bounded where psycopg's own wait is not.
+    """
+    pgconn.send_query(query or SMALLEST_QUERY)
     with selectors.DefaultSelector() as selector:
         while pgconn.flush():
             _wait(selector, pgconn, selectors.EVENT_WRITE, deadline, "query")

@@ -1,0 +1,1 @@
+"""The machine that databases run on, as a target."""

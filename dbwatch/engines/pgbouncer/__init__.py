@@ -1,0 +1,1 @@
+"""PgBouncer through its admin console: one held connection, SHOW and nothing else."""

@@ -1,0 +1,1 @@
+"""The host engine on machines, volumes and control groups that are real."""
