@@ -3,7 +3,7 @@
 The budget is a share of one core of the server's time, over an hour. While more was spent, and would go on being
 spent, checks run less often: what each costs an hour is cut at one level for all, so the dearest give most and the
 cheap nothing. What a run costs is the median of the last three: one slow run changes nothing, two cheap ones end
-it.
+it. A run that found no answer in time is a price as well, until one is answered again: then the server was to blame.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
+from statistics import median_low
 from typing import Final
 
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.schema import Profile
 from dbwatch.config import Target
 from dbwatch.engines.base import CONNECT_PROBE
-from dbwatch.model import Outcome, Status
+from dbwatch.model import Outcome, Reason, Status
 
 WINDOW_SECONDS: Final = 3600.0
 LOOK_SECONDS: Final = 60.0
@@ -83,6 +83,7 @@ class Budget:
         self._paces = paces
         self._clock = clock
         self._costs: dict[str, deque[float]] = {}
+        self._in_vain: set[str] = set()
         self._spent: deque[tuple[float, float]] = deque()
         self._looked = -math.inf
         self.stretches: Mapping[str, float] = {}
@@ -97,7 +98,7 @@ class Budget:
             return {}  # who could not ask learned nothing about the price
         # The first pass asks everything at once, and finds nothing in memory: what it costs is not what an hour costs.
         paid = seconds if outcome.check in self._costs else 0.0
-        self._costs.setdefault(outcome.check, deque(maxlen=_RUNS)).append(seconds)
+        self._learn(outcome)
         now = self._clock()
         is_over = self._spend(now, paid) > self._share * WINDOW_SECONDS
         if now - self._looked < LOOK_SECONDS or not (is_over or self.stretches):
@@ -108,6 +109,17 @@ class Budget:
     def forget(self, check: str) -> None:
         """Of a check that is not asked for the time being: it costs nothing."""
         self._costs.pop(check, None)
+        self._in_vain.discard(check)
+
+    def _learn(self, outcome: Outcome) -> None:
+        """The price of a check. Those of a server that hung are forgotten by all when it answers one of them again."""
+        if outcome.reason is Reason.TIMEOUT:
+            self._in_vain.add(outcome.check)
+        elif outcome.check in self._in_vain:
+            for name in self._in_vain:
+                self._costs[name].clear()
+            self._in_vain.clear()
+        self._costs.setdefault(outcome.check, deque(maxlen=_RUNS)).append(outcome.database_seconds)
 
     def _spend(self, now: float, seconds: float) -> float:
         """What the last hour cost, this included."""
@@ -122,7 +134,10 @@ class Budget:
 
     def _stretched(self, share: float) -> Mapping[str, float]:
         """At once as long as needed; shorter by one step a look, and only when there is clearly room for it."""
-        loads = {name: median(costs) / self._paces[name].interval_seconds for name, costs in self._costs.items()}
+        loads = {
+            name: median_low(costs or (0.0,)) / self._paces[name].interval_seconds
+            for name, costs in self._costs.items()
+        }
         most = {name: self._paces[name].most for name in loads}
         needed, roomy = least_stretches(loads, most, share), least_stretches(loads, most, _COMFORT * share)
         found: dict[str, float] = {}

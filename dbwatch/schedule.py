@@ -73,6 +73,11 @@ def trigger_of(lane: Lane, check: Check, stretch: float = 1.0) -> HashedInterval
     return HashedInterval(interval * stretch, hashed_offset(name, place, interval) + turn * interval)
 
 
+def _grace(trigger: HashedInterval) -> int:
+    """How many seconds late a run is still worth it."""
+    return max(60, int(trigger.interval))
+
+
 class Scheduler:
     """Fires every (target, check). `on_missed` gets target and check of a run that was skipped.
 
@@ -138,7 +143,7 @@ class Scheduler:
                 executor=f"lane:{name}",
                 coalesce=True,
                 max_instances=1,
-                misfire_grace_time=max(60, int(trigger.interval)) if position else None,
+                misfire_grace_time=_grace(trigger) if position else None,
                 next_run_time=now,
             )
 
@@ -202,8 +207,11 @@ class Scheduler:
                 return
         for name, stretch in changed.items():
             check = lane.checks.get(name) or lane.collectors[name]
+            job_id, trigger = f"{lane.target.name}:{name}", trigger_of(lane, check, stretch)
             with contextlib.suppress(JobLookupError):
-                self._scheduler.reschedule_job(f"{lane.target.name}:{name}", trigger=trigger_of(lane, check, stretch))
+                # Late behind slow ones it is still to run: its next turn may be an hour away.
+                self._scheduler.modify_job(job_id, misfire_grace_time=_grace(trigger))
+                self._scheduler.reschedule_job(job_id, trigger=trigger)
         self._on_paced(lane, stretches)
 
     def _resume(self, lane: Lane, collector: Check) -> None:

@@ -80,13 +80,19 @@ def parse_bytes(text: str | float) -> int:
 
 
 def parse_share(text: object) -> float:
-    """The share that `0.5%` is of one, zero for `off` and `false`; ValueError says what is wrong."""
+    """The share that `0.5%` is of one, zero (no limit) for `off` and `false`; ValueError says what is wrong.
+
+    `0%` is nobody's wish for no limit, nor for no check at all.
+    """
     if text is False or (isinstance(text, str) and text.strip() == "off"):
         return 0.0
     number = text.strip().removesuffix("%").rstrip() if isinstance(text, str) and "%" in text else ""
     if not _PLAIN.fullmatch(number):
         raise ValueError(f"{text!r} is not a share: write it like 0.5%, or false for none")
-    return float(number) / 100
+    share = float(number) / 100
+    if not 0 < share <= 1:
+        raise ValueError(f"{text!r} is not between 0% and 100% of one core: write it like 0.5%, or false for none")
+    return share
 
 
 def _plain_amount(value: float, what: str) -> float:

@@ -12,7 +12,13 @@ from dbwatch.errors import Problem
 from dbwatch.strictyaml import Document, KeyPath, Node
 
 _Loc: TypeAlias = tuple[int | str, ...]
-_FOLDED = {"missing": "is missing", "extra_forbidden": "is not a known key"}
+_FOLDED = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known key",
+    "model_type": "has to be a mapping of keys to values",
+    "model_attributes_type": "has to be a mapping of keys to values",
+    "dict_type": "has to be a mapping of keys to values",
+}
 
 
 def problems_of(document: Document, error: ValidationError, model: type[BaseModel]) -> list[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from dbwatch.catalogue.schema import Strict
 from dbwatch.config.backups import (
@@ -23,9 +23,21 @@ from dbwatch.config.backups import (
     Walg,
 )
 from dbwatch.model import Engine
-from dbwatch.units import parse_duration
+from dbwatch.units import duration_text, parse_duration
+
+HOUR = 3600.0
 
 Long: TypeAlias = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=3660 * 86_400)]
+
+
+def _no_bare_number(seconds: float) -> float:
+    """`30` is thirty seconds wherever a time is written, and would be a promise that is always kept."""
+    if seconds < HOUR:
+        raise ValueError(f"{duration_text(seconds)} is no time to keep a backup for: write 30d for thirty days")
+    return seconds
+
+
+Kept: TypeAlias = Annotated[Long, AfterValidator(_no_bare_number)]
 Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Label: TypeAlias = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^-\x00-\x1f][^\x00-\x1f]*$")]
 Command: TypeAlias = Annotated[list[Word], Field(min_length=1, max_length=20)]
@@ -38,7 +50,7 @@ class DumpsFile(Strict):
     path: Path
     pattern: Word = "*"
     every: Long = DAILY
-    retention: Long | None = None
+    retention: Kept | None = None
     keep: Keep | None = None
     databases: list[Label] = Field(default_factory=list, max_length=1000)
     name: Label | None = None
@@ -56,7 +68,7 @@ class ToolFile(Strict):
     every: Long = DAILY
     full_every: Long = WEEKLY
     wal_every: Long | None = None
-    retention: Long | None = None
+    retention: Kept | None = None
     keep: Keep | None = None
 
     def argv(self, default: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Owns following an archive of pg_dump (`-Fc`, and the `toc.dat` of `-Fd`) to its end. Needs no program of PostgreSQL's.
+"""Owns following an archive of pg_dump (`-Fc`, and the `toc.dat` of `-Fd`) to its end. Needs no program.
 
 An archive begins with its table of contents; each piece of data after it is cut into lengths, and ends with a length of
 0. So a file that was cut anywhere is told from a whole one, also where a piece happens to end. Nothing is unpacked.
@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 _FIRST, _LAST = (1, 12), (1, 16)
 """The versions of the format that PostgreSQL 9 to 18 write."""
-_CUSTOM, _DIRECTORY = 1, 5
+_CUSTOM, _FOLDER = 1, 3
+# What lies in a folder says of itself that it is a tar archive.
 _NO_DATA, _PLACED = 3, 2
 _DATA, _LARGE_OBJECTS = 1, 3
 _MOST_ENTRIES = 1_000_000
@@ -50,7 +51,7 @@ class _Reader:
     def archive(self) -> Archive:
         magic, major, minor, _, self._int_bytes, offset_bytes, kind = self._bytes(5), *self._bytes(6)
         version = (major, minor)
-        known = magic == b"PGDMP" and _FIRST <= version <= _LAST and kind in (_CUSTOM, _DIRECTORY)
+        known = magic == b"PGDMP" and _FIRST <= version <= _LAST and kind in (_CUSTOM, _FOLDER)
         if not known or not 2 <= self._int_bytes <= 8 or offset_bytes > 8:
             return Archive(followed=False)
         if version >= (1, 15):
@@ -68,17 +69,16 @@ class _Reader:
             return Archive(followed=False)
         for _ in range(count):
             self._entry(version)
-            if kind == _DIRECTORY:
+            if kind == _FOLDER:
                 files += [name for name in [self._text()] if name]
                 continue
             state, *offset = self._bytes(1 + offset_bytes)
             pieces += state != _NO_DATA
             last = max(last, int.from_bytes(bytes(offset), "little") if state == _PLACED else 0)
-        if kind == _CUSTOM and not self._pieces(pieces, last):
-            return Archive(followed=False)
-        if self._stream.tell() != self._size:
-            return Archive(followed=False)
-        return Archive(followed=True, files=tuple(files))
+        if kind == _CUSTOM:
+            # pg_dump 18 writes its table of contents once more behind all data when it cannot go back.
+            return Archive(followed=self._pieces(pieces, last))
+        return Archive(followed=self._stream.tell() == self._size, files=tuple(files))
 
     def _entry(self, version: tuple[int, int]) -> None:
         self._int()

@@ -48,7 +48,13 @@ class Kind(StrEnum):
     BZIP2 = "bzip2 file"
     ZSTD = "zstd file"
     LZ4 = "lz4 file"
+    ENDLESS = "packed file whose end cannot be seen"
     UNKNOWN = "file"
+
+    @property
+    def shows_its_end(self) -> bool:
+        """Whether a cut-off one would have been noticed."""
+        return self not in (Kind.ENDLESS, Kind.UNKNOWN)
 
 
 _PACKED = {
@@ -75,7 +81,8 @@ def inspect(path: Path) -> tuple[Kind, str | None]:
             problem = inside.problem
             if problem is None and inside.to_the_end:
                 problem = _problem_inside(inside.head, inside.tail)
-            return _PACKED[packing], problem
+            kind = _PACKED[packing]
+            return kind if inside.end_seen or problem is not None else Kind.ENDLESS, problem
         stream.seek(max(0, size - _TAIL_BYTES))
         tail = stream.read(_TAIL_BYTES)
         kind = _kind(head)
@@ -92,7 +99,8 @@ def _archive_problem(stream: BinaryIO, path: Path, size_bytes: int, tail: bytes)
     try:
         archive = follow(stream, size_bytes)
     except CutOffError:
-        return CUT_OFF
+        # With a whole end it is its beginning that makes no sense.
+        return (tail.endswith(_LENGTH_OF_NOTHING) and _unlisted(path)) or CUT_OFF
     if not archive.followed and not is_folder and not tail.endswith(_LENGTH_OF_NOTHING):
         return CUT_OFF
     for name in archive.files:

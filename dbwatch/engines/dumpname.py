@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 _SUFFIX = re.compile(
     r"(?<=.)\.(?:sql|dump|dmp|pgdump|pg_dump|custom|backup|bak|tar|tgz|gz|xz|bz2|zst|zstd|lz4|gpg|age|enc|rdb|"
@@ -23,14 +25,46 @@ _DAY = re.compile(
 _NUMBER = re.compile(r"(?:^|\.)\d{1,4}$")
 """As logrotate numbers them. Not `tenant_2`, which is another database."""
 _EDGES = "-_.~ "
+_ANYTHING = re.compile(
+    r"(?:(?:pg|postgres(?:ql)?|my|mysql|sql|db|database|auto|full|daily|nightly)?[-_.]?(?:dump|backup|bak|bkp)s?|db|pg|postgres(?:ql)?)",
+    re.IGNORECASE,
+)
+"""What stands before a date and names no database."""
+_OCCASION = re.compile(
+    r"(?:daily|weekly|monthly|yearly|hourly|nightly|week|month|full|incr|diff|auto|manual|scheduled|[\d.:hms_-]+|"
+    r"(?:mon|tue|wed|thu|fri|sat|sun)\w*|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*)(?:[-_.]?\d+)?",
+    re.IGNORECASE,
+)
+"""What stands after a date and names no database either."""
 
 
 @dataclass(frozen=True, slots=True)
 class DumpName:
-    """`name` is what stands beside the date: the database, as a rule. `dated` files of one name are a series."""
+    """`name` is what stands beside the date: the database, as a rule. `dated` files of one name are a series.
+
+    `after` stands behind the date where something stands before it, too: in `backup_2026-11-20_orders` the database.
+    """
 
     name: str
     dated: bool
+    after: str = field(default="", compare=False)
+
+
+def read_names(file_names: Sequence[str], databases: Collection[str] = ()) -> list[DumpName]:
+    """What each file is a dump of, seen together: behind a date stands a name if it recurs, or is expected."""
+    names = [read_name(file) for file in file_names]
+    recurring = Counter((name.name, name.after) for name in names)
+    return [
+        DumpName(one.after, dated=True)
+        if one.after in databases
+        or (recurring[one.name, one.after] > 1 and _is_name(one.after) and _ANYTHING.fullmatch(one.name))
+        else one
+        for one in names
+    ]
+
+
+def _is_name(after: str) -> bool:
+    return bool(after) and _OCCASION.fullmatch(after) is None
 
 
 def read_name(file_name: str) -> DumpName:
@@ -41,7 +75,7 @@ def read_name(file_name: str) -> DumpName:
         if found is not None:
             # Before the date stands the database, after it at most the type; a date in front is followed by the name.
             before, after = stem[: found.start()].strip(_EDGES), stem[found.end() :].strip(_EDGES)
-            return DumpName(_bare(before or after), dated=True)
+            return DumpName(_bare(before or after), dated=True, after=_bare(after) if before else "")
     return DumpName(stem.strip(_EDGES), dated=False)
 
 

@@ -7,6 +7,7 @@ so that a look costs one directory listing.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import os
 import re
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from dbwatch.config import Dumps
 from dbwatch.engines.dumpfile import Kind, inspect
-from dbwatch.engines.dumpname import read_name
+from dbwatch.engines.dumpname import read_names
 
 OPENED_OF_EACH = 8
 """Of each name only the newest are opened; a folder with years of dumps is still one listing."""
@@ -30,6 +31,7 @@ SETTLED_SECONDS = 60.0
 GROWING_SECONDS = 3600.0
 """A file that is not whole and was written to within this time is a dump under way; later it is a failed one."""
 FUTURE_SECONDS = 300.0
+_DOUBT = "is too large to be unpacked here: whether it is whole is not known"
 _TABLE_DATA = re.compile(r"\d+\.dat(\.\w+)?")
 _PARTIAL_SUFFIXES = (".tmp", ".temp", ".part", ".partial", ".incomplete", ".in-progress", ".filepart", ".swp")
 
@@ -39,7 +41,8 @@ class DumpFile:
     """One file, or one folder that pg_dump wrote. `problem` says why it is no backup; None when it is.
 
     `growing` ones may become whole yet. What was not `opened` is older than several that were, and taken as it is;
-    `known` are formats that can be judged.
+    `known` are formats that a backup may have, `doubt` says why nobody can tell whether it is whole. What is `hidden`
+    from this user says nothing, neither good nor bad.
     """
 
     file: str
@@ -51,6 +54,8 @@ class DumpFile:
     growing: bool = False
     opened: bool = True
     known: bool = True
+    doubt: str | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class _Entry:
     identity: tuple[int, int]
     stamp_nanoseconds: int
     is_folder: bool
+    hidden: bool = False
 
 
 def scan_dumps(dumps: Dumps, now_seconds: float) -> DumpsSeen:
@@ -79,21 +85,27 @@ def scan_dumps(dumps: Dumps, now_seconds: float) -> DumpsSeen:
     except OSError as error:
         return DumpsSeen(unreadable=f"{dumps.path} cannot be read: {error.strerror or error}")
     if len(entries) > MOST_FILES:
-        return DumpsSeen(unreadable=f"more than {MOST_FILES} files in {dumps.path} match {dumps.pattern}")
+        return DumpsSeen(
+            unreadable=f"more than {MOST_FILES} files in {dumps.path} match {dumps.pattern}: narrow `pattern`"
+        )
     opened: dict[str, int] = defaultdict(int)
     files: list[DumpFile] = []
     budget = MOST_OPENED
-    for entry in entries:
-        name = read_name(entry.file)
-        problem, growing, kind = None, False, Kind.SQL
+    names = read_names([entry.file for entry in entries], dumps.databases)
+    for entry, name in zip(entries, names, strict=True):
+        problem, growing, kind, hidden = None, False, Kind.SQL, entry.hidden
         look = opened[name.name] < OPENED_OF_EACH and budget > 0
         if look:
             opened[name.name] += 1
             budget -= 1
-            kind, problem = _problem(entry, now_seconds)
+            try:
+                kind, problem = _problem(entry, now_seconds)
+            except PermissionError:
+                kind, problem, hidden = Kind.UNKNOWN, f"cannot be read: {os.strerror(errno.EACCES)}", True
             growing = problem is not None and 0 <= now_seconds - entry.changed_seconds < GROWING_SECONDS
         facts = (entry.file, name.name, name.dated, entry.changed_seconds, entry.size_bytes)
-        files.append(DumpFile(*facts, problem, growing, look, kind is not Kind.UNKNOWN))
+        doubt = _DOUBT if kind is Kind.ENDLESS and problem is None else None
+        files.append(DumpFile(*facts, problem, growing, look, kind is not Kind.UNKNOWN, doubt, hidden))
     return DumpsSeen(tuple(files))
 
 
@@ -131,8 +143,13 @@ def _entry(path: Path) -> Iterator[_Entry]:
         facts = path.stat()
         is_folder = stat.S_ISDIR(facts.st_mode)
         size = facts.st_size
+        hidden = False
         if is_folder:
-            folder = _folder(path)
+            try:
+                folder = _folder(path)
+            except PermissionError:
+                hidden = path.name != "lost+found"
+                folder = (size, facts) if hidden else None
             if folder is None:
                 return
             size, facts = folder
@@ -141,7 +158,8 @@ def _entry(path: Path) -> Iterator[_Entry]:
     except OSError:
         return
     identity = (facts.st_dev, facts.st_ino)
-    yield _Entry(path, path.name, facts.st_mtime, size, identity, facts.st_mtime_ns, is_folder)
+    shown = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    yield _Entry(path, shown, facts.st_mtime, size, identity, facts.st_mtime_ns, is_folder, hidden)
 
 
 def _folder(path: Path) -> tuple[int, os.stat_result] | None:
@@ -156,7 +174,9 @@ def _folder(path: Path) -> tuple[int, os.stat_result] | None:
 
 
 def _problem(entry: _Entry, now_seconds: float) -> tuple[Kind, str | None]:
-    """Its kind, and why the file does not count as a backup; None when it does."""
+    """Its kind, and why the file does not count as a backup; None when it does. Raises PermissionError."""
+    if entry.hidden:
+        raise PermissionError
     if entry.file.lower().endswith(_PARTIAL_SUFFIXES):
         return Kind.SQL, "is named like an unfinished file"
     if entry.size_bytes == 0:
@@ -167,7 +187,7 @@ def _problem(entry: _Entry, now_seconds: float) -> tuple[Kind, str | None]:
     if entry.is_folder and not opened.exists():
         return Kind.ARCHIVE, "is cut off: it has no table of contents"
     kind, problem = _judged(opened, entry.identity, entry.size_bytes, entry.stamp_nanoseconds)
-    if problem is None and kind is Kind.UNKNOWN and now_seconds - entry.changed_seconds < SETTLED_SECONDS:
+    if problem is None and not kind.shows_its_end and now_seconds - entry.changed_seconds < SETTLED_SECONDS:
         problem = "is still being written"
     return kind, problem
 
@@ -180,5 +200,7 @@ def _cached(path: Path, _identity: tuple[int, int], _size_bytes: int, _stamp: in
 def _judged(path: Path, identity: tuple[int, int], size_bytes: int, stamp: int) -> tuple[Kind, str | None]:
     try:
         return _cached(path, identity, size_bytes, stamp)
+    except PermissionError:
+        raise
     except OSError as error:
         return Kind.UNKNOWN, f"cannot be read: {error.strerror or error}"

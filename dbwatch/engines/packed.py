@@ -18,14 +18,17 @@ from enum import StrEnum
 from typing import BinaryIO
 
 LARGEST_UNPACKED_FILE = 16 * 2**20
-"""Up to this size a packed file is unpacked; a larger one is judged by its own end alone."""
+"""Up to this size a packed file is unpacked; a larger one is judged by its own end alone, which gzip does not have."""
 _CHUNK_BYTES = 256 * 1024
 _HEAD_BYTES = 512
 _TAIL_BYTES = 4096
 _MOST_UNPACKED_BYTES = 2**30
 _PROGRAM_SECONDS = 20.0
-_MOST_BLOCKS = 20_000
-"""A walk reads a little every 128 KiB; what has more of it than that gets the benefit of the doubt."""
+_MOST_BLOCKS = 100_000
+"""A walk reads a little every 128 KiB, so this is 12 GiB; of what has more the end is not seen."""
+_TOO_MUCH_MEMORY = "emory"
+"""In what xz and zstd say when a file was packed with a larger window than they unpack by default."""
+_BZIP2_END = 0x177245385090
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _LZ4_MAGIC = b"\x04\x22\x4d\x18"
 CUT_OFF = "is cut off: its end is missing"
@@ -42,12 +45,16 @@ class Packing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """`problem` is what is wrong with the packing; `head` and `tail` are empty when nothing was unpacked."""
+    """`problem` is what is wrong with the packing; `head` and `tail` are empty when nothing was unpacked.
+
+    `end_seen` is false where nobody knows whether the writer got to the end.
+    """
 
     problem: str | None = None
     head: bytes = b""
     tail: bytes = b""
     to_the_end: bool = False
+    end_seen: bool = True
 
 
 def packing_of(head: bytes) -> Packing | None:
@@ -68,8 +75,9 @@ def read_through(stream: BinaryIO, packing: Packing, size_bytes: int) -> Unpacke
     """Raises OSError."""
     if packing in (Packing.ZSTD, Packing.LZ4):
         walk = _zstd_ends if packing is Packing.ZSTD else _lz4_ends
-        if not walk(stream, size_bytes):
-            return Unpacked(CUT_OFF)
+        reached = walk(stream, size_bytes)
+        if not reached:
+            return Unpacked(end_seen=False) if reached is None else Unpacked(CUT_OFF)
         return _by_program(stream, packing) if size_bytes <= LARGEST_UNPACKED_FILE else Unpacked()
     if size_bytes > LARGEST_UNPACKED_FILE:
         return _end_of_large(stream, packing)
@@ -80,7 +88,13 @@ def _end_of_large(stream: BinaryIO, packing: Packing) -> Unpacked:
     if packing is Packing.XZ:
         stream.seek(-2, os.SEEK_END)
         return Unpacked(None if stream.read(2) == b"YZ" else CUT_OFF)
-    return Unpacked()
+    if packing is Packing.BZIP2:
+        # 48 bits that say so and 32 of checksum, filled up to whole bytes.
+        stream.seek(-11, os.SEEK_END)
+        end = int.from_bytes(stream.read(11), "big")
+        ends = any((end >> fill >> 32) & (2**48 - 1) == _BZIP2_END for fill in range(8))
+        return Unpacked(None if ends else CUT_OFF)
+    return Unpacked(end_seen=False)
 
 
 class _Ends:
@@ -143,11 +157,13 @@ def _unpack(stream: BinaryIO, packing: Packing) -> Unpacked:
                 break
         try:
             ends.take(unpacker.decompress(data, _CHUNK_BYTES * 16))
-        except (zlib.error, lzma.LZMAError, OSError):
+        except (zlib.error, lzma.LZMAError, OSError) as error:
+            if _TOO_MUCH_MEMORY in str(error):
+                return Unpacked(end_seen=False)
             return Unpacked(DAMAGED, ends.head, ends.tail)
         data = b""
         if ends.too_much:
-            return Unpacked(None, ends.head, ends.tail)
+            return Unpacked(None, ends.head, ends.tail, end_seen=False)
         if not unpacker.eof:
             continue
         # A further member, as pigz and appending write them.
@@ -159,8 +175,8 @@ def _unpack(stream: BinaryIO, packing: Packing) -> Unpacked:
     return Unpacked(CUT_OFF if begun and not unpacker.eof else None, ends.head, ends.tail, to_the_end=True)
 
 
-def _zstd_ends(stream: BinaryIO, size_bytes: int) -> bool:
-    """Whether the frames of RFC 8878 reach the end of the file exactly."""
+def _zstd_ends(stream: BinaryIO, size_bytes: int) -> bool | None:
+    """Whether the frames of RFC 8878 reach the end of the file exactly; None where there are too many."""
     at, blocks = 0, 0
     while at < size_bytes:
         stream.seek(at)
@@ -179,7 +195,7 @@ def _zstd_ends(stream: BinaryIO, size_bytes: int) -> bool:
         while True:
             blocks += 1
             if blocks > _MOST_BLOCKS:
-                return True
+                return None
             stream.seek(at)
             block = int.from_bytes(stream.read(3).ljust(3, b"\xff"), "little")
             at += 3 + (1 if (block >> 1) & 3 == 1 else block >> 3)
@@ -191,8 +207,8 @@ def _zstd_ends(stream: BinaryIO, size_bytes: int) -> bool:
     return at == size_bytes
 
 
-def _lz4_ends(stream: BinaryIO, size_bytes: int) -> bool:
-    """Whether the frames of the LZ4 frame format reach the end of the file exactly."""
+def _lz4_ends(stream: BinaryIO, size_bytes: int) -> bool | None:
+    """Whether the frames of the LZ4 frame format reach the end of the file exactly; None where there are too many."""
     at, blocks = 0, 0
     while at < size_bytes:
         stream.seek(at)
@@ -209,7 +225,7 @@ def _lz4_ends(stream: BinaryIO, size_bytes: int) -> bool:
         while True:
             blocks += 1
             if blocks > _MOST_BLOCKS:
-                return True
+                return None
             stream.seek(at)
             block = stream.read(4)
             at += 4
@@ -230,11 +246,15 @@ def _by_program(stream: BinaryIO, packing: Packing) -> Unpacked:
         return Unpacked()
     os.lseek(stream.fileno(), 0, os.SEEK_SET)
     ends, until = _Ends(), time.monotonic() + _PROGRAM_SECONDS
-    with subprocess.Popen([program, "-dc"], stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([program, "-dc"], stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         while data := process.stdout.read(_CHUNK_BYTES):
             ends.take(data)
             if ends.too_much or time.monotonic() > until:
                 process.kill()
                 return Unpacked(None, ends.head, ends.tail)
+        said = process.stderr.read(_TAIL_BYTES).decode("utf-8", "replace")
+    if _TOO_MUCH_MEMORY in said:
+        return Unpacked()
     return Unpacked(None if process.returncode == 0 else DAMAGED, ends.head, ends.tail, to_the_end=True)

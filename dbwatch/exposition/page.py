@@ -193,12 +193,17 @@ def _limited(entry: Entry, target: Target, check: Check, stretch: float) -> Entr
 
 
 def _at_pace(target: Target, known: CheckView, now: float) -> Callable[[Entry, Tally], Entry]:
-    """The entry at the pace the check has now. One that may run earlier keeps its samples until it does."""
+    """The entry at the pace the check has now. One that may run earlier is told of as before until it does.
+
+    Its last answer is as old as the longer interval: beside a shorter one it would look as if the check had stopped.
+    """
     interval = interval_of(target, known.check) * known.stretch
 
     def change(old: Entry, _tally: Tally) -> Entry:
+        if interval < old.interval_seconds:
+            return old
         entry = _limited(old, target, known.check, known.stretch)
-        if interval <= entry.interval_seconds or now >= entry.expires:
+        if interval == entry.interval_seconds or now >= entry.expires:
             return entry
         longer = 2 * (interval - entry.interval_seconds)
         return replace(entry, expires=entry.expires + longer, interval_seconds=interval)

@@ -80,7 +80,7 @@ _ORDERS: Sequence[Callable[[Table], float]] = (
 
 def changes_of_a_day(seed: int = 1) -> Mapping[str, float]:
     """How many rows began in a day: of the first by the last five minutes, of the first by the totals, and of ours."""
-    few = DetailMemory().of("tables", "town", ROOM)
+    few = DetailMemory().of("tables", "town", ROOM, ("town",))
     each = ROOM // ORDERS
     named: dict[str, set[int]] = {}
     begun = {"by_the_last_minutes": 0, "by_the_totals": 0, "ours": 0}

@@ -62,9 +62,10 @@ scrape_configs:
 Nothing is read when somebody scrapes. Each collector (`checks/compat/<exporter>/*.yaml`) runs at its own pace, the
 cheap ones every 15 s, under the limits of every check, and its series vanish when it has had no answer for two
 intervals. That is at the start, and then while somebody scrapes: a page that nobody has asked for within ten minutes is
-not kept, and answers 503 for up to half a minute when somebody does. Per-table series are those of the 200 largest
-tables, a page has at most 10 000 series of a target, and `dbwatch_compat_series_dropped_total` counts what was left
-out. `compat: false` under a target or under `defaults:` turns the collectors off; the profile `minimal` does so by
+not kept. It answers 503 until something was read of its target, at the start and after such a time: half a minute at
+most. Per-table series are those of the 200 largest tables, a page has at most 10 000 series of a target, and
+`dbwatch_compat_series_dropped_total` counts what was left out. `compat: false` under a target or under `defaults:`
+turns the collectors off; the profile `minimal` does so by
 itself. Everybody gets the text format 0.0.4, since OpenMetrics has no counter whose name does not end in `_total`.
 Scrape either these pages or the exporter, not both into one job: sums would count everything twice.
 

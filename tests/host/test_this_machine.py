@@ -69,6 +69,18 @@ def test_a_root_that_holds_no_machine_is_unreachable(tmp_path: Path) -> None:
         assert f"mount the machine's / at {tmp_path}" in outcome.summary
 
 
+def test_a_path_that_the_kernel_refuses_is_told_and_no_crash() -> None:
+    """As for a user that may not look below `root`, which root always may."""
+    refused = "x" * 300
+    with looking(HostPlace(root=Path("/", refused)), "load_high") as lane:
+        outcome = lane.run("load_high")
+        assert (outcome.status, outcome.reason) == (Status.UNKNOWN, Reason.PRIVILEGE)
+        assert "cannot be looked at: File name too long" in outcome.summary
+    with looking(HostPlace(cgroup=refused), "cpu_throttled", "memory_short") as lane:
+        assert lane.run("cpu_throttled").status is Status.SKIPPED
+        assert "could not be looked at" in lane.run("memory_short").summary
+
+
 def test_a_root_is_followed_everywhere(tmp_path: Path) -> None:
     (tmp_path / "proc").symlink_to("/proc")
     (tmp_path / "sys").symlink_to("/sys")

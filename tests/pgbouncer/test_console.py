@@ -20,6 +20,7 @@ from dbwatch.deadline import Deadline
 from dbwatch.diagnose.ask import diagnose
 from dbwatch.doctor.visit import visit
 from dbwatch.engines.pgbouncer.adapter import PgBouncerAdapter
+from dbwatch.engines.postgres.adapter import PostgresAdapter
 from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
 from dbwatch.lanes import Lane
 from dbwatch.model import Engine, Reason, Status
@@ -170,11 +171,29 @@ def test_a_server_that_is_no_pooler(pg: Postgres) -> None:
     target = target_from_url(pg.url("dbwatch", "pgbouncer").replace("postgresql://", "pgbouncer://"))
     (row,) = ADAPTER.reach(target, Deadline.after(20)).rows
     assert row["up"] is False
-    assert 'parameter "version"' in str(row["message"])
+    assert 'parameter "version": a PostgreSQL answers there, and not PgBouncer' in str(row["message"])
     session = ADAPTER.connect(target, Deadline.after(20))
     with pytest.raises(CheckError):
         session.refresh(Deadline.after(20))
     session.close()
+
+
+def test_a_console_that_was_taken_for_a_database(pooler: PgBouncer) -> None:
+    target = target_from_url(pooler.url("dbwatch", "pgbouncer"))
+    (row,) = PostgresAdapter().reach(target, Deadline.after(20)).rows
+    assert row["up"] is False
+    assert "the console of a PgBouncer answers there" in str(row["message"])
+
+
+def test_a_remedy_is_for_the_console_and_not_for_the_pools_database(
+    pooler: PgBouncer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pooler.sql("DISABLE postgres", dbname="pgbouncer")
+    try:
+        main(["check", console_url(pooler), "--check", "pgbouncer_database_paused", "--sample", "0"])
+    finally:
+        pooler.sql("ENABLE postgres", dbname="pgbouncer")
+    assert 'fix: ENABLE "postgres";\n' in capsys.readouterr().out
 
 
 def test_trouble_in_turn(pg: Postgres) -> None:

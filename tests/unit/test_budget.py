@@ -27,8 +27,10 @@ class World:
         self.due = dict.fromkeys(paces, 0.0)
         self.spent = 0.0
 
-    def count(self, check: str, seconds: float, status: Status = Status.OK) -> Mapping[str, float]:
-        return self.budget.count(Outcome("t", check, status, "", database_seconds=seconds))
+    def count(
+        self, check: str, seconds: float, status: Status = Status.OK, reason: Reason | None = None
+    ) -> Mapping[str, float]:
+        return self.budget.count(Outcome("t", check, status, "", reason=reason, database_seconds=seconds))
 
     def watch(self, seconds: float) -> None:
         until = self.now + seconds
@@ -82,6 +84,36 @@ def test_one_slow_run_is_no_price() -> None:
     assert world.count("a", 40.0) == {}
     world.watch(WINDOW_SECONDS)
     assert world.budget.stretches == {}
+
+
+def test_one_slow_run_of_two_is_no_price_either() -> None:
+    world = World({"hourly": Pace(3600.0, 4.0)})
+    assert [world.count("hourly", seconds) for seconds in (0.1, 30.0)] == [{}, {}]
+
+
+def test_after_a_server_that_hung_nobody_waits_for_long() -> None:
+    """What found no answer in time is asked less often, and all of it soon when one of it has an answer again."""
+    world = World({"quick": Pace(15.0, 4.0), **minutes("a", "b"), "hourly": Pace(3600.0, 4.0)})
+    world.watch(WINDOW_SECONDS)
+    for _ in range(5):
+        for name in world.paces:
+            world.now += 5
+            world.count(name, 5.0, Status.UNKNOWN, Reason.TIMEOUT)
+    assert world.budget.stretches.keys() == world.paces.keys()
+    assert world.budget.stretches["a"] == MOST
+    for _ in range(5):
+        world.now += LOOK_SECONDS
+        world.count("quick", 0.01)
+    assert world.budget.stretches == {}
+
+
+def test_what_never_has_an_answer_in_time_stays_dear() -> None:
+    world = World(minutes("a", "b"))
+    for _ in range(10):
+        world.now += LOOK_SECONDS
+        world.count("a", 5.0, Status.UNKNOWN, Reason.TIMEOUT)
+        world.count("b", 0.01)
+    assert world.budget.stretches == {"a": MOST}
 
 
 def test_it_recovers_step_by_step_when_the_server_is_quick_again() -> None:

@@ -136,3 +136,17 @@ def test_collectors_that_nobody_wants_do_not_run_and_the_slow_ones_come_back_at_
     for name in ("quick", "also"):
         scheduler._run(lane, name, budget)
     assert (ran, brought) == (["quick", "also"], ["t:slow 0.0"])
+
+
+def test_a_run_that_is_rare_may_be_as_late_as_its_turns_are_apart() -> None:
+    """Behind a slow server's other checks it would be left out, and its next turn is far."""
+    check = cast("Check", SimpleNamespace(name="c", every=60.0, collector=None))
+    lane = cast("Lane", SimpleNamespace(target=Target("t", Engine.POSTGRES), checks={"c": check}, collectors={}))
+    scheduler = schedule.Scheduler(lambda _target, _check: None)
+    scheduler._lanes["t"] = lane
+    job = scheduler._scheduler.add_job(print, schedule.trigger_of(lane, check), id="t:c", misfire_grace_time=60)
+    graces = []
+    for stretch in (16.0, 1.0):
+        scheduler._pace(lane, {"c": stretch}, {})
+        graces.append((job.misfire_grace_time, job.trigger.interval))
+    assert graces == [(960, 960.0), (60, 60.0)]

@@ -6,6 +6,7 @@ which there are several are a series; without any series every known file is one
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections import defaultdict
@@ -57,6 +58,7 @@ def dumps_report(dumps: Dumps, seen: DumpsSeen, now_seconds: float, name: str = 
     if seen.unreadable is not None:
         raise CheckError(Reason.ERROR, f"{seen.unreadable}; no backup can be seen", step="list")
     series = _series(dumps, seen.files)
+    _refuse_hidden([file for file in seen.files if file.name in series], dumps.path)
     return Seen(
         SourceName.DUMPS,
         name,
@@ -64,6 +66,19 @@ def dumps_report(dumps: Dumps, seen: DumpsSeen, now_seconds: float, name: str = 
         backups=tuple(_backup(file) for file in seen.files if file.name in series),
         command=f"ls -lt {shlex.quote(str(dumps.path))}",
     )
+
+
+def _refuse_hidden(files: Sequence[DumpFile], path: Path) -> None:
+    """A dump that this user may not read may well be whole. Older ones than a whole one do not matter."""
+    settled: set[str] = set()
+    for file in files:
+        if file.hidden and file.name not in settled:
+            text = f"{file.file} may not be read by the user dbwatch runs as: whether it is a whole backup is not known"
+            where = shlex.quote(str(path))
+            remedy = f"setfacl -R -m u:{os.getuid()}:rX -m d:u:{os.getuid()}:rX {where}   # let it read them"
+            raise CheckError(Reason.PRIVILEGE, text, step="read", remedy=remedy)
+        if file.problem is None:
+            settled.add(file.name)
 
 
 def _backup(file: DumpFile) -> Backup:
@@ -76,6 +91,7 @@ def _backup(file: DumpFile) -> Backup:
         finished_at_seconds=file.changed_at_seconds,
         size_bytes=file.size_bytes,
         error=file.problem,
+        doubt=file.doubt,
     )
 
 

@@ -59,9 +59,10 @@ class Backup:
     `label` is the source's own name of it (evidence, never a metric label). `name` groups what belongs together inside
     one source: of dumps the file name before its date; empty for tools, whose `Seen.name` says it. `size_bytes` is what
     it holds, `stored_bytes` what it takes in the repository. `damage` says in words why a finished backup is not to be
-    trusted (page checksum errors, a missing file), `error` why one failed. `first_wal` is what it needs to become
-    consistent, `last_wal` how far it reaches by itself: names of 24 hexadecimal digits. `reference` is the label of the
-    backup a differential or incremental one leans on. `permanent` ones are kept whatever the retention says.
+    trusted (page checksum errors, a missing file), `error` why one failed, `doubt` what of a finished one is not known.
+    `first_wal` is what it needs to become consistent, `last_wal` how far it reaches by itself: names of 24 hexadecimal
+    digits. `reference` is the label of the backup a differential or incremental one leans on. `permanent` ones are
+    kept whatever the retention says.
     """
 
     kind: Kind
@@ -75,6 +76,7 @@ class Backup:
     stored_bytes: int | None = None
     error: str | None = None
     damage: str | None = None
+    doubt: str | None = None
     first_wal: str | None = None
     last_wal: str | None = None
     reference: str | None = None

@@ -32,7 +32,13 @@ class HostAdapter:
     def connect(self, target: Target, deadline: Deadline) -> HostSession:  # noqa: ARG002 - part of the seam
         """Fails for a root that holds no /proc, which is a mount that was forgotten; not where there never is one."""
         proc = target.place.root / "proc"
-        if sys.platform == "linux" and not (proc / "stat").exists():
+        try:
+            found = sys.platform != "linux" or (proc / "stat").exists()
+        except OSError as error:
+            self._teller.tell(target.place.of, None)
+            text = f"{proc} cannot be looked at: {error.strerror or error}"
+            raise TargetError(Reason.PRIVILEGE, "connect", text) from None
+        if not found:
             self._teller.tell(target.place.of, None)
             text = f"{proc} holds no files of a kernel; mount the machine's / at {target.place.root} or mend `root:`"
             raise TargetError(Reason.ERROR, "connect", text)

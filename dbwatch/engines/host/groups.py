@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from dbwatch.engines.host.files import Files, counts, whole
+from dbwatch.engines.host.files import Files, counts, unreadable, whole
 from dbwatch.errors import CheckError, Skipped
 from dbwatch.model import Reason
 
@@ -105,6 +105,13 @@ def find_group(files: Files, path: str | None) -> Group | None:
     """The group of that path, which may hold `*`; None when none is named. Raises CheckError."""
     if path is None:
         return None
+    try:
+        return _found(files, path)
+    except OSError as error:
+        raise unreadable(files.root / _MOUNT, error) from None
+
+
+def _found(files: Files, path: str) -> Group:
     if (files.root / _MOUNT / "cgroup.controllers").exists():
         folder = _folder(files, _MOUNT, path)
         group = Group(files, second=True, memory=folder, cpu=folder)

@@ -14,6 +14,7 @@ from dbwatch.errors import Skipped
 from dbwatch.model import RawRow, Reason
 
 _KILOBYTES = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
+_ZFS = re.compile(r"^(size|c_min)\s+\d+\s+(\d+)$", re.MULTILINE)
 _TOTAL = re.compile(r"^(some|full) .*total=(\d+)$", re.MULTILINE)
 _RESOURCES = ("cpu", "memory", "io")
 
@@ -21,10 +22,11 @@ _RESOURCES = ("cpu", "memory", "io")
 def memory_use(context: HostContext) -> Sequence[RawRow]:
     """A row for the machine, and one for its group where that is limited."""
     seen = machine_memory(context.host.root)
+    available = min(seen.total_bytes, seen.available_bytes + _cache_of_zfs(context))
     rows: list[RawRow] = [
         {
             "scope": "machine",
-            "used_bytes": seen.total_bytes - seen.available_bytes,
+            "used_bytes": seen.total_bytes - available,
             "limit_bytes": seen.total_bytes,
             "working_set_bytes": None,
             "told": "the machine has",
@@ -43,6 +45,12 @@ def memory_use(context: HostContext) -> Sequence[RawRow]:
             }
         )
     return rows
+
+
+def _cache_of_zfs(context: HostContext) -> float:
+    """What ZFS gives back when asked: its cache of files, which the kernel does not count as available."""
+    told = dict(_ZFS.findall(context.files.read("proc/spl/kstat/zfs/arcstats") or ""))
+    return max(0.0, float(told.get("size", 0)) - float(told.get("c_min", 0)))
 
 
 def swapping(context: HostContext) -> Sequence[RawRow]:

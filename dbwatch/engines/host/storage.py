@@ -82,13 +82,15 @@ def file_systems(context: HostContext) -> Sequence[RawRow]:
         mount, device = _place(context, name, seen)
         if mount is None:
             continue
+        errors = error_count(context.files, device, mount)
+        told = "takes writes, and has found itself damaged" if errors else "takes writes"
         rows.append(
             {
                 "volume": name,
                 "read_only": float(is_read_only(mount)),
-                "errors": error_count(context.files, device, mount),
+                "errors": errors,
                 "device": device or mount.source,
-                "told": "takes no writes" if is_read_only(mount) else "takes writes, and has found itself damaged",
+                "told": "takes no writes" if is_read_only(mount) else told,
             }
         )
     if not rows and context.volumes:

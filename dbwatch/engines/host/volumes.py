@@ -20,6 +20,10 @@ from dbwatch.model import Reason
 _looks = Aside("dbwatch-volume")
 _MOST_SECONDS = 2.0
 """A volume that takes longer hangs; a healthy one answers in microseconds."""
+_MEANT_TO_BE = re.compile(
+    r"squashfs|erofs|iso9660|udf|cramfs|romfs|nfs4?|cifs|smb3|ceph|9p|virtiofs|glusterfs|fuse\..*|overlay"
+)
+"""Are read-only by nature, or because a share was mounted so; none is switched to it by a fault."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -115,5 +119,8 @@ def _btrfs_errors(files: Files, name: str) -> int | None:
 
 
 def is_read_only(mount: Mount) -> bool:
-    """Whether the file system takes no writes. Kernels from 6.15 on say so of an emergency by a word of its own."""
-    return bool(mount.options & {"ro", "emergency_ro", "shutdown"})
+    """Whether a fault made it take no writes. Kernels from 6.15 on say so of an emergency by a word of its own."""
+    faults = {"emergency_ro", "shutdown"}
+    if _MEANT_TO_BE.fullmatch(mount.file_system) is None:
+        faults.add("ro")
+    return bool(mount.options & faults)

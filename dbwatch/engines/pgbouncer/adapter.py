@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
+from dbwatch.config.url import CONSOLE
 from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Measurement
 from dbwatch.engines.libpq.connect import open_connection
@@ -16,6 +17,8 @@ from dbwatch.model import Engine, Facts, RawRow, Reason
 
 _QUESTION = b"SHOW VERSION"
 _NOT_LISTED = "not allowed"
+_POSTGRES = ('unrecognized configuration parameter "version"', f'database "{CONSOLE}" does not exist')
+"""What a PostgreSQL says in place of the console."""
 
 
 class PgBouncerAdapter:
@@ -51,6 +54,8 @@ class PgBouncerAdapter:
 
 def _told(message: str, target: Target) -> str:
     """What PgBouncer means by "not allowed": the password was right, the console is not for this user."""
+    if any(words in message for words in _POSTGRES):
+        return f"{message}: a PostgreSQL answers there, and not PgBouncer, which has a port of its own (often 6432)"
     if message != _NOT_LISTED:
         return message
     who = f"the user {target.user}" if target.user else "this user"

@@ -18,7 +18,10 @@ _VERSION: Final = re.compile(r"PgBouncer (\d+(?:\.\d+)*)\S*")
 
 
 def facts_of(version: Shown, config: Shown | None, target: Target) -> Facts:
-    """The facts. Raises CheckError when what answers is no PgBouncer's console."""
+    """The facts, without a database: the console is none, and what mends a pool is to be said at the console.
+
+    Raises CheckError when what answers is no PgBouncer's console.
+    """
     told = " ".join(str(value) for row in version.rows for value in row.values())
     match = _VERSION.search(told)
     if match is None:
@@ -31,7 +34,6 @@ def facts_of(version: Shown, config: Shown | None, target: Target) -> Facts:
         role=Role.PRIMARY,
         flavour=FLAVOUR,
         settings=_settings(config),
-        database=target.database,
         user=target.user,
         address=target.address,
     )

@@ -14,10 +14,18 @@ _OF_DATABASE = {"SHOW DATABASES": "name"}
 
 
 def rows_of(check: Check, shown: Shown, target: Target) -> tuple[RawRow, ...]:
-    """A row for each of the answer. Raises Skipped(version) for a column that this PgBouncer does not have."""
+    """A row for each of the answer. Raises Skipped(version) for a column that this PgBouncer does not have.
+
+    Of more than the check takes, the largest by its numbers in their order: nobody sorts the answers of the console.
+    """
     shown.having(*(wanted.field for wanted in check.fields.values() if wanted.default is None))
     rows = watched(shown, target)
-    return tuple({name: _value(check, name, wanted, row) for name, wanted in check.fields.items()} for row in rows)
+    found = [{name: _value(check, name, wanted, row) for name, wanted in check.fields.items()} for row in rows]
+    return tuple(sorted(found, key=_size, reverse=True) if len(found) > check.limit else found)
+
+
+def _size(row: RawRow) -> tuple[float, ...]:
+    return tuple(value for value in row.values() if isinstance(value, int | float))
 
 
 def watched(shown: Shown, target: Target) -> tuple[Cells, ...]:

@@ -17,6 +17,7 @@ from dbwatch.errors import Skipped
 from dbwatch.model import Reason
 
 WINDOW_SECONDS: Final = 3600.0
+_GAP_SECONDS: Final = WINDOW_SECONDS / 2
 _MOST_LOOKS: Final = 240
 
 
@@ -29,7 +30,7 @@ class _Past:
 
 
 class IdleServers:
-    """What was seen of the idle connections of each pool. A pool that vanished is forgotten."""
+    """What was seen of the idle connections of each pool. One that vanished or was long out of sight is forgotten."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._now = clock
@@ -38,7 +39,8 @@ class IdleServers:
     def note(self, pools: tuple[Pool, ...]) -> None:
         now = self._now()
         present = {(pool.database, pool.role) for pool in pools}
-        self._pools = {key: past for key, past in self._pools.items() if key in present}
+        seen = now - _GAP_SECONDS
+        self._pools = {key: past for key, past in self._pools.items() if key in present and past.looks[-1][0] >= seen}
         for pool in pools:
             past = self._pools.setdefault((pool.database, pool.role), _Past(now))
             past.looks.append((now, pool.idle))
@@ -57,7 +59,7 @@ def servers_idle(context: ProbeContext) -> Rows:
     past = context.memory.of(IdleServers)
     past.note(pools)
     rows = []
-    for pool in pools:
+    for pool in sorted(pools, key=lambda pool: -past.spare(pool)[0]):
         spare, watched_seconds = past.spare(pool)
         rows.append(
             {

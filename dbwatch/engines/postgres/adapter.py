@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.deadline import Deadline
@@ -13,12 +15,13 @@ from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import Clusters
 from dbwatch.engines.postgres.session import PostgresSession
 from dbwatch.errors import CheckError
-from dbwatch.model import Engine, Facts, Reason
+from dbwatch.model import Engine, Facts, RawRow, Reason
 from dbwatch.template import Template
 
 _GRANT = Template.parse("GRANT {privilege:ident} TO {user:ident};")
 _EXTENSION = Template.parse("CREATE EXTENSION {extension:ident};  -- in database {database:ident}")
 _PRELOADED = frozenset({"pg_stat_statements"})
+_OF_CONSOLE = "use SHOW HELP"
 
 
 class PostgresAdapter:
@@ -35,7 +38,9 @@ class PostgresAdapter:
         return PostgresSession(target, open_connection(target, deadline), self._memory, self._clusters, self._hosts)
 
     def reach(self, target: Target, deadline: Deadline) -> Measurement:
-        return reach(target, deadline)
+        measured = reach(target, deadline)
+        rows: tuple[RawRow, ...] = tuple({**row, "message": _told(str(row["message"]))} for row in measured.rows)
+        return replace(measured, rows=rows)
 
     def remedy(self, error: CheckError, check: Check, facts: Facts) -> str | None:
         if error.remedy is not None:
@@ -59,3 +64,10 @@ class PostgresAdapter:
                 return "ANALYZE;"
             case _:
                 return None
+
+
+def _told(message: str) -> str:
+    """What the console of a PgBouncer says to a query, for those who took it for a database."""
+    if _OF_CONSOLE not in message:
+        return message
+    return "the console of a PgBouncer answers there: engine pgbouncer watches it; its databases have other names"

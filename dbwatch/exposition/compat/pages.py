@@ -43,7 +43,7 @@ class NoSuchPageError(LookupError):
 
 
 class NotCollectedError(LookupError):
-    """What is on the page has grown too old while nobody asked for it, and is being measured again."""
+    """Nothing is on the page yet, or it has grown too old while nobody asked for it and is being measured again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,12 @@ class CompatPages:
         if not chosen:
             raise NoSuchPageError(_no_target(kind, target, views))
         self._demand.ask(view.target.name for view in chosen)
-        if any(self._is_resuming(view.target.name, collected) for view in chosen):
-            raise NotCollectedError("nobody has asked for this page lately, so it was not kept; it is being made now")
+        # A target that has just been added does not take the page of all others away.
+        known = [view for view in chosen if not self._is_unread(view.target.name, collected)]
+        if not known or any(self._is_resuming(view.target.name, collected) for view in known):
+            raise NotCollectedError("this page was not kept while nobody asked for it; it is being made now")
         with self._joining:
-            joined = self._current((kind, target), version, chosen, collected)
+            joined = self._current((kind, target), version, known, collected, several=len(chosen) > 1)
             return joined.gzip_followed_by(b"") if gzip else joined.followed_by(b"")
 
     def _is_resuming(self, target: str, collected: Mapping[str, Mapping[str, _Collected]]) -> bool:
@@ -148,6 +150,11 @@ class CompatPages:
         return any(
             now >= run.expires and run.lately.outcome.finished < began for run in collected.get(target, {}).values()
         )
+
+    def _is_unread(self, target: str, collected: Mapping[str, Mapping[str, _Collected]]) -> bool:
+        """Whether the first run of its collectors is still to come, which takes a minute at most."""
+        began = self._demand.began(target)
+        return not collected.get(target) and began is not None and self._clock() - began <= RESUMING_SECONDS
 
     def _put(self, target: Target, check: Check, collector: Collector, outcome: Outcome) -> None:
         with self._lock:
@@ -186,9 +193,11 @@ class CompatPages:
         version: int,
         views: Sequence[TargetView],
         collected: Mapping[str, Mapping[str, _Collected]],
+        *,
+        several: bool,
     ) -> Joined:
         """The joined page, joined anew when anything changed or grew too old since."""
-        exporter, target = place
+        exporter, _ = place
         now = self._clock()
         made_of = (version, *((view.target, view.state) for view in views))
         old = self._joined.get(place)
@@ -201,7 +210,7 @@ class CompatPages:
             shown = [run for run in runs if now < run.expires]
             valid_until = min([valid_until, *(run.expires for run in shown)])
             own = tuple(_parts(exporter, view, runs, shown))
-            parts.extend(told_apart(own, view.target.name) if target is None and len(views) > 1 else own)
+            parts.extend(told_apart(own, view.target.name) if several else own)
         block = Block(tuple(sorted(parts, key=lambda part: part.name)))
         joined = self._joined[place] = Joined(made_of, valid_until, pieces([block], Format.TEXT), old)
         return joined

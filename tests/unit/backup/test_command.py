@@ -192,6 +192,7 @@ SECRET = "tr0ub4dor-s3cret"
         f"option 'repo1-s3-key-secret={SECRET}' is not valid",
         f"repo1-cipher-pass: '{SECRET}'",
         f"AWS_SECRET_ACCESS_KEY={SECRET}",
+        f"env WALG_LIBSODIUM_KEY={SECRET} wal-g",
         f"export WALG_LIBSODIUM_KEY_secret = {SECRET}",
         f'{{"access_key": "{SECRET}"}}',
         f"connection to postgresql://barman:{SECRET}@db.internal/postgres failed",

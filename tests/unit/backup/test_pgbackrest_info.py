@@ -142,6 +142,7 @@ def test_a_type_of_the_future_leans_on_another_or_is_full() -> None:
 def test_after_an_upgrade_only_the_new_cluster_counts() -> None:
     told = plain("pgbackrest-2.45-healthy")
     told[0]["db"].append({"id": 2, "repo-key": 1, "system-id": 42, "version": "16"})
+    assert read(node(told)).gaps == (), "that the new one has archived nothing yet makes no gap in the old"
     told[0]["archive"].append(
         {"database": {"id": 2, "repo-key": 1}, "id": "16-2", "max": "0" * 23 + "9", "min": "0" * 23 + "8"}
     )

@@ -84,6 +84,8 @@ def test_a_full_backup_is_not_due_more_often_than_any(load: Load) -> None:
             "engine: backup, pgbackrest: {stanza: a, keep: 0}",
             "pgbackrest.keep: input should be greater than",
         ),
+        ("engine: backup, barman: {server: m, retention: 30}", "30 s is no time to keep a backup for: write 30d"),
+        ("engine: backup, dumps: {path: x}, restore_test: x", "restore_test: has to be a mapping of keys to values"),
         ("engine: backup, barman: {server: m, every: nightly}", "'nightly' is not a duration"),
         ("engine: backup, marker: {table: t, column: c}", "belongs to the target of its PostgreSQL server"),
         (

@@ -29,7 +29,7 @@ def test_where_it_comes_from(load: Load, defaults: str, own: str, wanted: float 
     assert settled.budget == wanted
 
 
-@pytest.mark.parametrize("given", ["0.5", "101%", "-1%", "true", "half", "''"])
+@pytest.mark.parametrize("given", ["0.5", "101%", "0%", "-1%", "true", "half", "''"])
 def test_what_is_no_share_is_refused(load: Load, given: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(f"targets:\n  - {{name: a, engine: postgres, host: h, budget: {given}}}\n")

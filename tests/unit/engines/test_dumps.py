@@ -19,6 +19,8 @@ from dbwatch.engines.backup.record import State
 from dbwatch.engines.dumpfile import Kind, inspect
 from dbwatch.engines.dumpname import DumpName, read_name
 from dbwatch.engines.dumps import DumpsSeen, scan_dumps
+from dbwatch.errors import CheckError
+from dbwatch.model import Reason
 
 NOW = 1_800_000_000.0
 SQL = b"--\n-- PostgreSQL database dump\n--\n" + b"INSERT INTO t VALUES (1);\n" * 2000
@@ -81,6 +83,8 @@ def test_frames_are_followed_to_their_end(
     assert inspect(put(tmp_path, "two frames", many + packed)) == (kind, None)
     for name, content in {"cut": packed[:-3], "cut early": many[: len(many) // 2], "more": packed + b"x"}.items():
         assert inspect(put(tmp_path, name, content))[1] is not None, name
+    if program == "zstd":
+        assert inspect(put(tmp_path, "wide window", pack(WHOLE, "--long=31"))) == (kind, None)
     inner = inspect(put(tmp_path, "inner", pack(SQL)))[1]
     assert (inner is not None) is has_program, "a writer that was killed in a pipe is seen by what is inside"
 
@@ -88,7 +92,77 @@ def test_frames_are_followed_to_their_end(
 def test_a_gzip_bomb_is_not_unpacked_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dbwatch.engines.packed._MOST_UNPACKED_BYTES", 10_000_000)
     bomb = gzip.compress(bytes(30_000_000), 1)
-    assert inspect(put(tmp_path, "bomb.gz", bomb)) == (Kind.GZIP, None)
+    assert inspect(put(tmp_path, "bomb.gz", bomb)) == (Kind.ENDLESS, None)
+
+
+def test_what_is_too_large_to_be_unpacked_is_not_called_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbwatch.engines.packed.LARGEST_UNPACKED_FILE", 100)
+    put(tmp_path, "cut-2026-11-20.sql.gz", gzip.compress(WHOLE)[:-30])
+    put(tmp_path, "young-2026-11-20.sql.gz", gzip.compress(WHOLE)[:-30], 10)
+    young, cut = scan(tmp_path).files
+    assert young.problem == "is still being written"
+    assert (cut.problem, cut.doubt) == (None, "is too large to be unpacked here: whether it is whole is not known")
+    for extra in range(8):
+        packed = bz2.compress(WHOLE + bytes(extra))
+        assert inspect(put(tmp_path, "whole.bz2", packed)) == (Kind.BZIP2, None)
+        assert inspect(put(tmp_path, "cut.bz2", packed[:-1]))[1] is not None
+    monkeypatch.setattr("dbwatch.engines.packed._MOST_BLOCKS", 0)
+    frame = b"\x28\xb5\x2f\xfd\x00\x58" + (16 << 3 | 1).to_bytes(3, "little") + bytes(116)
+    assert inspect(put(tmp_path, "long.zst", frame)) == (Kind.ENDLESS, None)
+
+
+def test_a_dump_of_all_databases_needs_the_end_of_all(tmp_path: Path) -> None:
+    begun = b"--\n-- PostgreSQL database cluster dump\n--\n" + WHOLE + b'--\n-- Database "crm" dump\n--\n'
+    assert inspect(put(tmp_path, "all.sql", begun))[1] == "is cut off: its end is missing"
+    assert inspect(put(tmp_path, "all.sql.gz", gzip.compress(begun)))[1] is not None
+    ended = begun + b"--\n-- PostgreSQL database cluster dump complete\n--\n"
+    assert inspect(put(tmp_path, "all.sql", ended)) == (Kind.SQL, None)
+
+
+def test_what_may_not_be_read_is_unknown_and_not_a_failed_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> tuple[Kind, str | None]:
+        if path.name == "toc.dat" or "20" in path.name:
+            raise PermissionError(13, "Permission denied")
+        return Kind.SQL, None
+
+    monkeypatch.setattr(module, "inspect", refuse)
+    put(tmp_path, "orders-2026-11-18.sql", WHOLE, DAY)
+    put(tmp_path, "orders-2026-11-19.sql", WHOLE, 600)
+    with pytest.raises(CheckError, match=r"orders-2026-11-19\.sql may not be read by the user") as told:
+        dumps_report(Dumps(tmp_path), scan(tmp_path), NOW)
+    assert told.value.reason is Reason.PRIVILEGE
+    put(tmp_path, "orders.1.sql", WHOLE, 100)
+    newest = dumps_report(Dumps(tmp_path), scan(tmp_path), NOW).backups[0]
+    assert newest.state is State.DONE, "what is older than a whole dump does not matter"
+
+    def closed(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module, "_folder", closed)
+    for name in ("lost+found", "only/crm", "only/lost+found"):
+        (tmp_path / name).mkdir(parents=True)
+    assert dumps_report(Dumps(tmp_path, "lost+found"), scan(tmp_path, "lost+found"), NOW).backups == ()
+    with pytest.raises(CheckError, match="crm may not be read"):
+        dumps_report(Dumps(tmp_path / "only"), scan(tmp_path / "only"), NOW)
+
+
+def test_behind_a_date_stands_the_database_where_nothing_before_it_does(tmp_path: Path) -> None:
+    for day in (18, 19):
+        for name in ("backup_2026-11-{}_orders", "backup_2026-11-{}_crm", "shop_2026-11-{}_full", "pg-2026-11-{}-a8{}"):
+            put(tmp_path, name.format(day, day) + ".sql", WHOLE)
+    put(tmp_path, "backup_2026-11-20_weekly.sql", WHOLE)
+    put(tmp_path, "backup_2026-11-13_weekly.sql", WHOLE)
+    assert {file.name for file in scan(tmp_path).files} == {"orders", "crm", "shop", "pg", "backup"}
+    wanted = Dumps(tmp_path, databases=("full",))
+    assert {file.name for file in scan_dumps(wanted, NOW).files} >= {"full", "orders"}
+
+
+def test_a_name_that_is_no_text_does_not_hurt(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.sql")).write_bytes(WHOLE)
+    (name,) = [file.name for file in scan(tmp_path).files]
+    assert name.encode("utf-8").startswith(b"caf")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +290,7 @@ def test_of_too_many_files_nothing_is_known(tmp_path: Path, monkeypatch: pytest.
         put(tmp_path, f"tenant_{number}.sql", WHOLE)
     assert scan(tmp_path).unreadable is None
     put(tmp_path, "one more.sql", WHOLE)
-    assert scan(tmp_path) == DumpsSeen(unreadable=f"more than 5 files in {tmp_path} match *")
+    assert scan(tmp_path) == DumpsSeen(unreadable=f"more than 5 files in {tmp_path} match *: narrow `pattern`")
 
 
 def test_the_number_of_files_that_are_opened_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,6 +172,24 @@ def test_a_page_that_lay_idle_is_not_shown_in_part(world: World) -> None:
     assert any(line.startswith("pg_slot_active") for line in world.lines())
 
 
+def test_a_page_that_nothing_was_read_for_is_not_shown_empty(world: World) -> None:
+    """A daemon that has just started: pg_up 0 would wake somebody, pg_up 1 alone would say that all else has gone."""
+    for state in (TargetState(), TargetState(True, facts=facts())):
+        world.store.set_state("orders", state)
+        with pytest.raises(NotCollectedError):
+            world.lines()
+    world.pages.update(world.targets["orders"], world.check, no_answer(world.check))
+    assert "pg_exporter_last_scrape_error 1.0" in world.lines()
+
+
+def test_a_target_that_is_new_is_added_when_something_was_read_of_it(tmp_path: Path) -> None:
+    world = World(tmp_path, "orders", "stock")
+    world.put(slot("a"), target="orders")
+    assert [line for line in world.lines() if line.startswith("pg_up")] == ['pg_up{target="orders"} 1.0']
+    world.put(slot("a"), target="stock")
+    assert len([line for line in world.lines() if line.startswith("pg_up")]) == 2
+
+
 def test_a_collector_that_stays_away_keeps_the_page_for_a_minute_at_most(world: World) -> None:
     world.put(slot("a"))
     world.clock.now += LASTING_SECONDS + 1

@@ -36,6 +36,8 @@ def test_it_says_its_interval_and_why_and_keeps_its_status(world: World) -> None
     assert world.value("dbwatch_check_overridden", check="connections") == 1.0
     assert world.value("dbwatch_check_status", check="connections") == status
     pace(world, 1.0)
+    assert world.value(INTERVAL, check="connections") == 120.0, "until it runs: beside 15 s its answer would look lost"
+    world.put(answer(world.connections, single_row(used=0.9), finished=1060.0))
     assert world.value(INTERVAL, check="connections") == 15.0
     assert world.series("dbwatch_check_reason") == world.series("dbwatch_check_overridden") == []
 

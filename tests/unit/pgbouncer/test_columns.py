@@ -141,3 +141,13 @@ def test_the_version_is_read(told: str, version: tuple[int, ...]) -> None:
 
 def test_no_level_needs_what_a_look_cannot_know() -> None:
     assert {name for name in NAMES if check(name).sampled} == {"pgbouncer_wait_time_high"}
+
+
+def test_of_more_rows_than_a_check_takes_the_largest_are_first() -> None:
+    """The console sorts by name, and the role that has used its cap up may have the last one."""
+    console = Console(VERSIONS[-1])
+    columns, rows = console.answers["SHOW USERS"]
+    for number in range(600):
+        row = dict(zip(columns, rows[0], strict=True)) | {"name": f"role{number:03}", "max_user_connections": 5}
+        rows.append([*(row | {"current_connections": 5 if number == 599 else 1}).values()])
+    assert measured("pgbouncer_role_connections_saturated", console)[0]["role"] == "role599"

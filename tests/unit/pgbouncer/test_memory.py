@@ -29,8 +29,9 @@ def test_the_fewest_idle_of_the_last_hour_are_spare() -> None:
         past.note((_pool(idle),))
         clock.now += 60
     assert past.spare(_pool(0)) == (3.0, 180.0)
-    clock.now += 3540
-    past.note((_pool(18.0),))
+    for _ in range(3):
+        clock.now += 1180
+        past.note((_pool(18.0),))
     assert past.spare(_pool(0)) == (15.0, 3720.0), "the looks of more than an hour ago no longer count"
 
 
@@ -43,6 +44,15 @@ def test_a_pool_that_was_away_begins_anew() -> None:
     past.note((_pool(12.0), _pool(9.0, "other")))
     assert past.spare(_pool(0)) == (12.0, 0.0)
     assert past.spare(_pool(0, "other")) == (9.0, 60.0)
+
+
+def test_what_nobody_saw_for_long_was_not_watched() -> None:
+    clock = Clock()
+    past = IdleServers(clock)
+    past.note((_pool(12.0),))
+    clock.now += 7200
+    past.note((_pool(12.0),))
+    assert past.spare(_pool(0)) == (12.0, 0.0)
 
 
 def test_an_hour_of_looks_every_second_is_bounded() -> None:

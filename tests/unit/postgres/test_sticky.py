@@ -56,9 +56,17 @@ def test_who_fell_behind_leaves_when_it_has_lasted() -> None:
 
 def test_a_number_of_databases_that_changes_leaves_who_has_room() -> None:
     memory = DetailMemory()
-    few = memory.of("a", "shop", 8)
+    known = ("shop", "stock")
+    few = memory.of("a", "shop", 8, known)
     few.choose(place([1, 2, 3, 4]))
-    assert memory.of("a", "shop", 8) is few
-    assert memory.of("b", "shop", 8) is not few
-    assert list(memory.of("a", "shop", 4).members) == [1, 2]
-    assert list(memory.of("a", "shop", 1).members) == [1]
+    assert memory.of("a", "shop", 8, known) is few
+    assert memory.of("b", "shop", 8, known) is not few
+    assert list(memory.of("a", "shop", 4, known).members) == [1, 2]
+    assert list(memory.of("a", "shop", 1, known).members) == [1]
+
+
+def test_databases_that_were_dropped_are_forgotten() -> None:
+    memory = DetailMemory()
+    for name in ("shop", "of a test", "of another test"):
+        memory.of("a", name, 8, ("shop", name))
+    assert set(memory.named) == {("a", "shop"), ("a", "of another test")}

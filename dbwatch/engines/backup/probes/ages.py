@@ -86,13 +86,19 @@ def _sentence(group: Group, newest: Backup | None, age_seconds: float | None) ->
         if group.kind == "dump":
             return _no_dump(group) + f", one is due after {due}{unfinished}"
         if group.kind == "marker":
+            if group.told.seen.troubles:
+                return f"{group.told.seen.troubles[0].text}; a new mark is due after {due}"
             return f"the marker{group.where} was never touched, it is due after {due}{unfinished}"
         return f"never a {what}{group.where}, one is due after {due}{unfinished}"
     size = size_of(newest)
     usual = f", usually {bytes_text(group.usual_bytes)}" if group.usual_bytes is not None and size is not None else ""
     held = f" ({bytes_text(size)}{usual})" if size is not None else ""
     late = f"is {duration_text(age_seconds)} old, a new one is due after {due}"
-    return f"the last {what}{group.where if group.kind != 'dump' else ''} {newest.label}{held} {late}{unfinished}"
+    doubt = f"; it {newest.doubt}" if newest.doubt is not None else ""
+    what = what.removeprefix("whole ") if doubt else what
+    return (
+        f"the last {what}{group.where if group.kind != 'dump' else ''} {newest.label}{held} {late}{doubt}{unfinished}"
+    )
 
 
 def _no_dump(group: Group) -> str:

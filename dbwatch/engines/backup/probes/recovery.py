@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dbwatch.config.backups import Schedule
 from dbwatch.engines.archived import ArchivingTold
-from dbwatch.engines.backup.context import BackupContext, Told, ends_of, groups, reachable
+from dbwatch.engines.backup.context import BackupContext, Told, ends_of, groups, is_current, reachable
 from dbwatch.engines.backup.probes.chain import furthest, reached_by
 from dbwatch.engines.backup.record import Backup, State
 from dbwatch.engines.postgres.cluster import Cluster
@@ -79,7 +79,8 @@ def _reaches(context: BackupContext, told: Told) -> Iterator[_Reach]:
 
 
 def _base(told: Told, repository: str) -> Backup | None:
-    done = [b for b in told.seen.backups if b.repository == repository and b.kind.is_base and b.state is State.DONE]
+    own = [b for b in told.seen.backups if b.repository == repository and is_current(told.seen, b)]
+    done = [b for b in own if b.kind.is_base and b.state is State.DONE]
     return max(done, key=ends_of, default=None)
 
 

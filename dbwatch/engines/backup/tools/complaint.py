@@ -17,7 +17,7 @@ _MOST_READ = 1000
 _TELLING = re.compile(r"\b(?:ERROR|FATAL|EXCEPTION|CRITICAL)\b")
 _STAMP = re.compile(r"^(?:P\d\d\s+)?(?:\w+:\s+)?\d{4}[-/]\d\d[-/]\d\d[ T][\d:.,]+\s*(?:P\d\d\s+)?")
 _NAMING = (
-    r"(?:pass|secret|token|credential|cipher|pwd|signature|(?:api|access|account|private|master)[-_]?key|key[-_]id)"
+    r"(?:pass|secret|token|credential|cipher|pwd|signature|(?:api|access|account|private|master|storage|encryption|sodium|pgp)[-_]?key|key[-_]id)"
     r"[\w.-]{0,40}"
     r"|\bsas\b|\bsig\b"
 )

@@ -48,7 +48,7 @@ def seen_of(told: Node, stanza: str, as_of_seconds: float, command: str) -> Seen
         repositories=tuple(_repositories(entry, stanza)),
         backups=backups,
         archives=archives,
-        gaps=tuple(_gaps(backups, archives)),
+        gaps=tuple(_gaps(backups, archives, current)),
         running=tuple(_running(entry)),
         command=command,
     )
@@ -139,7 +139,9 @@ def _archives(entry: Node, current: Mapping[str, tuple[int, str | None]]) -> Ite
             yield Archive(repository, first, last, system_identifier=identifier)
 
 
-def _gaps(backups: tuple[Backup, ...], archives: tuple[Archive, ...]) -> Iterator[Gap]:
+def _gaps(
+    backups: tuple[Backup, ...], archives: tuple[Archive, ...], current: Mapping[str, tuple[int, str | None]]
+) -> Iterator[Gap]:
     """Log that a backup needs and the archive does not reach. Between its ends pgBackRest tells nothing."""
     for backup in backups:
         own = [
@@ -148,7 +150,9 @@ def _gaps(backups: tuple[Backup, ...], archives: tuple[Archive, ...]) -> Iterato
             if (archive.repository, archive.system_identifier) == (backup.repository, backup.system_identifier)
         ]
         needs = f"backup {backup.label} needs the log"
-        if backup.last_wal is not None and not any(archive.repository == backup.repository for archive in archives):
+        lacks_all = backup.last_wal is not None and not any(a.repository == backup.repository for a in archives)
+        # The log of a cluster before an upgrade is left out above, not missing.
+        if lacks_all and backup.system_identifier == current.get(backup.repository, (0, None))[1]:
             yield Gap(f"{needs} up to {backup.last_wal}, none is archived", backup.repository)
         for archive in own:
             if lies_before(archive.last_wal, backup.last_wal):

@@ -7,7 +7,7 @@ say, which reads no file and waits for no lock; only the few are then asked for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from dbwatch.engines.postgres.probe import ProbeContext
@@ -151,13 +151,15 @@ order by
 
 
 class DetailMemory:
-    """Who is named, by check and database; as many as there are databases to look into."""
+    """Who is named, by check and database; of those databases alone that there were at the last look."""
 
     def __init__(self) -> None:
         self.named: dict[tuple[str, str], Sticky[int]] = {}
 
-    def of(self, check: str, database: str, most: int) -> Sticky[int]:
-        """The few of a database. Another number of databases leaves another room for each."""
+    def of(self, check: str, database: str, most: int, databases: Collection[str]) -> Sticky[int]:
+        """The few of a database. Another number of `databases` leaves another room for each."""
+        for gone in [key for key in self.named if key[1] not in databases and key[1] != database]:
+            del self.named[gone]
         known = self.named.get((check, database))
         if known is None or known.most != most:
             sticky = Sticky[int](max(1, most // (ORDERS + 1)), patience=PATIENCE, most=most)
@@ -179,7 +181,7 @@ def index_cache_misses(context: ProbeContext) -> Sequence[RawRow]:
 def _few(context: ProbeContext, measured: str, rows: str) -> Sequence[RawRow]:
     databases = sum(context.target.watches_database(name) for name in context.facts.databases)
     room = max(1, context.check.limit // max(1, databases))
-    few = context.memory.of(DetailMemory).of(context.check.name, context.facts.database, room)
+    few = context.memory.of(DetailMemory).of(context.check.name, context.facts.database, room, context.facts.databases)
     asked = _PLACES.format(measured=measured, reach=2 * few.keep)
     places: dict[int, int] = {}
     for row in context.fetch(asked, limit=2 * few.keep * ORDERS):

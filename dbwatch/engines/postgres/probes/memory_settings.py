@@ -91,8 +91,10 @@ def memory_setting(context: ProbeContext) -> Sequence[RawRow]:
             busy,
             1.0,
             busy,
-            f"shared_buffers, {_product(workers, vacuum)} for autovacuum,"
-            f" {_product(connections * _BUSY_SHARE, hashing)} for hashing",
+            (
+                f"shared_buffers, {_product(workers, vacuum)} for autovacuum,"
+                f" {_product(connections * _BUSY_SHARE, hashing)} for hashing"
+            ),
         ),
     )
     return tuple(
