@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -93,31 +93,33 @@ class Scraper:
         eventually(lambda: self._status() == 200, timeout=timeout, every=1.0, what=f"{self._path} answers 200")
 
     def _status(self) -> int:
-        answer = self._asked()
+        answer = self._asked(_HEADERS)
         answer.read()
         return answer.status
 
     def scrape(self) -> Scrape:
         started = time.perf_counter()
-        try:
-            answer = self._asked()
-        except (http.client.RemoteDisconnected, ConnectionError):
-            # The server did not want to keep it so long: Prometheus connects anew as well.
-            self._connection.close()
-            answer = self._asked()
+        answer = self._asked(_HEADERS)
         body = answer.read()
         seconds = time.perf_counter() - started
         assert answer.status == 200, body
         return Scrape(seconds, len(body))
 
-    def _asked(self) -> http.client.HTTPResponse:
-        self._connection.request("GET", self._path, headers=_HEADERS)
+    def _asked(self, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        """The answer, over a new connection where the server did not keep the last so long: so does Prometheus."""
+        try:
+            return self._asked_once(headers)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            self._connection.close()
+            return self._asked_once(headers)
+
+    def _asked_once(self, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        self._connection.request("GET", self._path, headers=dict(headers))
         return self._connection.getresponse()
 
     def series(self) -> int:
         """How many samples the page holds now."""
-        self._connection.request("GET", self._path)
-        lines = self._connection.getresponse().read().splitlines()
+        lines = self._asked({}).read().splitlines()
         return sum(1 for line in lines if line and not line.startswith(b"#"))
 
     def close(self) -> None:

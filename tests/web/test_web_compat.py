@@ -73,10 +73,10 @@ def test_unknown_pages_are_not_found_and_name_the_known_ones(site: Site) -> None
     assert site.client.post(f"{PATH}/orders").status_code == 405
 
 
-def test_a_page_that_lay_idle_is_asked_for_again_and_not_called_empty(
+def test_a_page_that_nothing_was_read_for_is_asked_for_again_and_not_called_empty(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(CompatPages, "_is_resuming", lambda *_: True)
+    monkeypatch.setattr(CompatPages, "_is_unread", lambda *_: True)
     page = site.client.get(f"{PATH}/orders")
     assert (page.status_code, page.headers["retry-after"]) == (503, "15")
     assert "is being made now" in page.text

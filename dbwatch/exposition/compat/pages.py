@@ -35,7 +35,10 @@ from dbwatch.store import Store, TargetView
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
+IDLE_SECONDS: Final = 300.0
+"""How often a page that nobody asks for is read all the same: who asks then finds one, no older than that."""
 RESUMING_SECONDS: Final = 60.0
+"""After it every collector of a page that is asked for again has had its turn."""
 
 
 class NoSuchPageError(LookupError):
@@ -43,7 +46,7 @@ class NoSuchPageError(LookupError):
 
 
 class NotCollectedError(LookupError):
-    """Nothing is on the page yet, or it has grown too old while nobody asked for it and is being measured again."""
+    """Nothing is on the page yet: the first of its collectors are at work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,18 @@ class _Collected:
     database_seconds: float
     interval_seconds: float
     stretch: float
+
+    def shown_until(self, began: float, now: float) -> float:
+        """What was read while nobody asked is shown at the pace of that time, until it has had its turn."""
+        if self.lately.outcome.finished >= began or now >= began + RESUMING_SECONDS:
+            return self.expires
+        longer = 2 * max(0.0, IDLE_SECONDS - self.stretch * self.interval_seconds)
+        return min(self.expires + longer, began + RESUMING_SECONDS)
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to read it though nobody asked."""
+        pause = max(IDLE_SECONDS, self.interval_seconds) - self.interval_seconds / 2
+        return now - self.lately.outcome.finished >= pause
 
 
 class CompatPages:
@@ -98,11 +113,10 @@ class CompatPages:
             self._version += 1
 
     def wanted(self, target: str, name: str) -> bool:
-        """Whether a collector's answer will be looked at. The first always may be: a scrape may follow the start."""
+        """Whether to read a collector now: always while its page is asked for, and seldom while it is not."""
         with self._lock:
-            if name not in self._collected.get(target, {}):
-                return True
-        return self._demand.began(target) is not None
+            run = self._collected.get(target, {}).get(name)
+        return run is None or self._demand.began(target) is not None or run.is_due(self._clock())
 
     def forget(self, target: str) -> None:
         """Drop all that was read of a target."""
@@ -136,20 +150,11 @@ class CompatPages:
         self._demand.ask(view.target.name for view in chosen)
         # A target that has just been added does not take the page of all others away.
         known = [view for view in chosen if not self._is_unread(view.target.name, collected)]
-        if not known or any(self._is_resuming(view.target.name, collected) for view in known):
-            raise NotCollectedError("this page was not kept while nobody asked for it; it is being made now")
+        if not known:
+            raise NotCollectedError("nothing was read for this page yet; it is being made now")
         with self._joining:
             joined = self._current((kind, target), version, known, collected, several=len(chosen) > 1)
             return joined.gzip_followed_by(b"") if gzip else joined.followed_by(b"")
-
-    def _is_resuming(self, target: str, collected: Mapping[str, Mapping[str, _Collected]]) -> bool:
-        """Whether something is too old to be shown that was put aside and has not had its turn since."""
-        began, now = self._demand.began(target), self._clock()
-        if began is None or now - began > RESUMING_SECONDS:
-            return False
-        return any(
-            now >= run.expires and run.lately.outcome.finished < began for run in collected.get(target, {}).values()
-        )
 
     def _is_unread(self, target: str, collected: Mapping[str, Mapping[str, _Collected]]) -> bool:
         """Whether the first run of its collectors is still to come, which takes a minute at most."""
@@ -207,8 +212,10 @@ class CompatPages:
         valid_until = math.inf
         for view in views:
             runs = [run for _, run in sorted(collected.get(view.target.name, {}).items())]
-            shown = [run for run in runs if now < run.expires]
-            valid_until = min([valid_until, *(run.expires for run in shown)])
+            began = self._demand.began(view.target.name) or now
+            ends = [run.shown_until(began, now) for run in runs]
+            shown = [run for run, end in zip(runs, ends, strict=True) if now < end]
+            valid_until = min([valid_until, *(end for end in ends if now < end)])
             own = tuple(_parts(exporter, view, runs, shown))
             parts.extend(told_apart(own, view.target.name) if several else own)
         block = Block(tuple(sorted(parts, key=lambda part: part.name)))

@@ -144,6 +144,7 @@ def test_a_page_is_measured_at_the_start_and_while_somebody_asks_for_it(world: W
     assert world.pages.wanted("orders", name)
     world.clock.now += LASTING_SECONDS
     assert world.pages.wanted("orders", name)
+    world.put(slot("a"))
     world.clock.now += 0.1
     assert not world.pages.wanted("orders", name)
 
@@ -158,18 +159,27 @@ def test_the_page_of_all_targets_asks_for_all_and_that_of_one_for_one(tmp_path: 
     assert world.pages.wanted("orders", world.check.name)
 
 
-def test_a_page_that_lay_idle_is_not_shown_in_part(world: World) -> None:
-    """What was put aside is no family that has gone: who scrapes is told to come again."""
+def test_a_page_that_nobody_asks_for_is_read_seldom_and_is_there_for_who_asks(world: World) -> None:
     world.put(slot("a"))
-    world.clock.now += 34.9
-    assert any(line.startswith("pg_slot_active") for line in world.lines())
-    world.clock.now += LASTING_SECONDS + 1
-    for _ in range(2):
-        with pytest.raises(NotCollectedError):
-            world.lines()
-        world.clock.now += 5
+    world.clock.now += pages_module.IDLE_SECONDS - world.check.every
+    assert not world.pages.wanted("orders", world.check.name)
+    world.clock.now += world.check.every
+    assert world.pages.wanted("orders", world.check.name)
+    world.put(slot("b"))
+    assert not world.pages.wanted("orders", world.check.name)
+    world.clock.now += pages_module.IDLE_SECONDS
+    assert 'pg_slot_active{server="db.internal:5432",slot_name="b"} 1.0' in world.lines()
+
+
+def test_what_is_asked_for_again_grows_old_at_its_own_pace(world: World) -> None:
     world.put(slot("a"))
+    world.clock.now += pages_module.IDLE_SECONDS
+    world.lines()
+    world.clock.now += pages_module.RESUMING_SECONDS - 0.1
     assert any(line.startswith("pg_slot_active") for line in world.lines())
+    world.clock.now += 0.2
+    assert not any(line.startswith("pg_slot_active") for line in world.lines())
+    assert "pg_up 1.0" in world.lines()
 
 
 def test_a_page_that_nothing_was_read_for_is_not_shown_empty(world: World) -> None:
@@ -188,15 +198,6 @@ def test_a_target_that_is_new_is_added_when_something_was_read_of_it(tmp_path: P
     assert [line for line in world.lines() if line.startswith("pg_up")] == ['pg_up{target="orders"} 1.0']
     world.put(slot("a"), target="stock")
     assert len([line for line in world.lines() if line.startswith("pg_up")]) == 2
-
-
-def test_a_collector_that_stays_away_keeps_the_page_for_a_minute_at_most(world: World) -> None:
-    world.put(slot("a"))
-    world.clock.now += LASTING_SECONDS + 1
-    with pytest.raises(NotCollectedError):
-        world.lines()
-    world.clock.now += pages_module.RESUMING_SECONDS + 0.1
-    assert "pg_up 1.0" in world.lines()
 
 
 def test_unknown_pages_name_the_known_ones(world: World) -> None:
