@@ -93,7 +93,7 @@ def test_a_url_that_cannot_be_read(url: str, words: tuple[str, ...]) -> None:
         (("explain", "unused_indx"), ("unused_indx", "unused_index")),
         (("explain",), ("name", "dbwatch explain -h")),
         (("list", "--format", "bogus"), ("--format", "'bogus'", "text or json")),
-        (("grants", "--engine", "bogus"), ("--engine", "'bogus'", "postgres or redis")),
+        (("grants", "--engine", "bogus"), ("--engine", "'bogus'", "postgres, redis or pgbouncer")),
         (("schema", "bogus"), ("'bogus'", "check or config")),
         (("validate", "/nonexistent.yaml"), ("/nonexistent.yaml",)),
     ],

@@ -113,7 +113,7 @@ def test_every_panel_shows_something(tmp_path: Path) -> None:
             for name in ("loaded", "lonely", "standby", "burnt", "corrupt")
             if (server := getattr(servers, name)) is not None
         ]
-        targets[0]["expect"] = {"replicas": ["nobody-there"]}
+        targets[0] |= {"expect": {"replicas": ["nobody-there"]}, "profile": "deep"}
         caches = {"cache": cache, "copy": replica, "node": node, "sentinel": sentinel}
         targets += [{"name": name, "engine": "redis", "url": server.url()} for name, server in caches.items()]
         pooler = stack.enter_context(PgBouncer(servers.loaded, kind="pgbouncer-newest"))

@@ -56,7 +56,7 @@ def slot_filling_volume(context: ProbeContext) -> Sequence[RawRow]:
     volume = told.wal_volume if told is not None else None
     if volume is None:
         text = "no target of `engine: host` names this one in `of:` and a volume called `wal` or `data`"
-        raise Skipped(Reason.PLATFORM, text)
+        raise Skipped(Reason.SETTING, text)
     rows = context.fetch(_SLOTS, limit=context.check.limit)
     at = time.monotonic()
     growth = context.memory.of(_Growth)
