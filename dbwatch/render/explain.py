@@ -10,7 +10,8 @@ from dbwatch.catalogue import Catalogue, Check
 from dbwatch.catalogue.contract import LOCK_WORDS, needs
 from dbwatch.catalogue.schema import Scope
 from dbwatch.render.names import alert_name, find_checks, has_alert
-from dbwatch.render.self_alerts import SelfAlert, self_alerts
+from dbwatch.render.self_alert import SelfAlert
+from dbwatch.render.self_alerts import self_alerts
 from dbwatch.render.words import level_in_words, one_line, sentence
 from dbwatch.units import duration_text
 
