@@ -54,6 +54,8 @@ def test_memory_and_idle_processor_time(pg: Postgres) -> None:
             for page in pages:
                 page.scrape()
         share = (cpu_seconds(daemon.pid) - before) / WATCH_SECONDS
+        for page in pages:
+            page.close()
         resident = memory_bytes(daemon.pid)
         lines = [line for line in daemon.metrics().splitlines() if not line.startswith("#")]
         (plans,) = pg.sql("select max(pid) from pg_stat_activity where application_name = 'dbwatch'")[0]
