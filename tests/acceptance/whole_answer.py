@@ -126,7 +126,9 @@ def true_reason(check: dict[str, Any], pg: Postgres, user: str, dbname: str) -> 
             named = re.search(r"the extension (\w+)", check["summary"])
             assert named is not None, check
             assert f"CREATE EXTENSION {named.group(1)};" in check["remedy"]
-            with pg.connect(dbname=dbname, options="-c statement_timeout=0 -c search_path=pg_catalog") as session:
+            limits = ("statement_timeout", "transaction_timeout") if pg.major >= 17 else ("statement_timeout",)
+            options = " ".join(f"-c {limit}=0" for limit in limits) + " -c search_path=pg_catalog"
+            with pg.connect(dbname=dbname, options=options) as session:
                 installed = session.execute(b"SELECT extname FROM pg_extension").fetchall()
             assert (named.group(1),) not in installed
         case "lock":

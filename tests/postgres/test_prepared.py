@@ -13,6 +13,7 @@ from dbwatch.engines.postgres.guard import guarded
 from dbwatch.engines.postgres.prepared import Prepared
 from dbwatch.errors import CheckError
 from dbwatch.model import RawRow
+from tests.harness.pgbouncer import PgBouncer
 from tests.harness.postgres import Postgres
 
 ONE = "select 1 as one"
@@ -27,16 +28,20 @@ def session(end_pg: Postgres) -> Iterator[psycopg.Connection[tuple[object, ...]]
 def ask(
     session: psycopg.Connection[tuple[object, ...]], sql: str, kept: Prepared | None, *, limit: int = 5
 ) -> list[RawRow]:
-    with guarded(session, Deadline.after(20), lambda _: None, prepared=kept) as transaction:
+    with guarded(session, Deadline.after(20), lambda _: None, prepared=kept, is_frequent=True) as transaction:
         return list(transaction.fetch(sql, limit=limit))
 
 
 def planned(session: psycopg.Connection[tuple[object, ...]]) -> int:
-    row = session.execute(
-        "select count(*) from pg_catalog.pg_prepared_statements where name like 'dbwatch%'"
-    ).fetchone()
-    assert row is not None
-    return int(str(row[0]))
+    """How many questions are; the beginning of the transaction is not one."""
+    return len(statements(session, "%limit $1"))
+
+
+def statements(session: psycopg.Connection[tuple[object, ...]], like: str = "%") -> list[tuple[object, ...]]:
+    return session.execute(
+        "select name from pg_catalog.pg_prepared_statements where name like 'dbwatch%%' and statement like %s",
+        [like],
+    ).fetchall()
 
 
 def test_a_query_that_comes_again_stays_planned_over_rollbacks(
@@ -94,6 +99,53 @@ def test_a_plan_whose_columns_became_others_is_given_up(session: psycopg.Connect
     session.execute("drop view public.seen")
 
 
+def test_the_beginning_stays_planned_and_brings_its_limits(session: psycopg.Connection[tuple[object, ...]]) -> None:
+    kept = Prepared()
+    names = ("search_path", "lock_timeout", "jit", "statement_timeout")
+    limits = f"select name, setting from pg_settings where name in {names}"
+    before = session.execute(limits).fetchall()
+    held = []
+    for remaining in (20, 15, 10):
+        with guarded(
+            session,
+            Deadline.after(remaining),
+            lambda _: None,
+            with_position=True,
+            privilege="pg_monitor",
+            prepared=kept,
+        ) as transaction:
+            assert transaction.flushed_lsn
+            assert transaction.is_privileged
+            assert not transaction.in_recovery
+            found = {row["name"]: row["setting"] for row in transaction.fetch(limits, limit=9)}
+        statement_timeout = int(str(found.pop("statement_timeout")))
+        assert 1_000 * (remaining - 5) < statement_timeout < 1_000 * remaining
+        assert found == {"search_path": "pg_catalog", "lock_timeout": "200", "jit": "off"}
+        held.append(len(statements(session, "%set_config(%")))
+    assert held == [0, 1, 1]
+    assert session.execute(limits).fetchall() == before
+
+
+def test_a_beginning_that_was_taken_away_costs_no_run(session: psycopg.Connection[tuple[object, ...]]) -> None:
+    kept = Prepared()
+    for _ in range(3):
+        assert ask(session, ONE, kept) == [{"one": 1}]
+    session.execute("deallocate all")
+    with guarded(session, Deadline.after(20), lambda _: None, prepared=kept) as transaction:
+        assert transaction.fetch(ONE, limit=1) == [{"one": 1}]
+        (setting,) = transaction.fetch("select current_setting('search_path') as it", limit=1)
+    assert setting == {"it": "pg_catalog"}
+    assert statements(session) == []
+
+
+def test_behind_a_pooler_nothing_is_prepared(newest_pg: Postgres) -> None:
+    kept = Prepared()
+    with PgBouncer(newest_pg, default_pool_size=1) as bouncer, bouncer.connect() as session:
+        for _ in range(3):
+            assert ask(session, ONE, kept) == [{"one": 1}]
+        assert statements(session) == []
+
+
 def test_there_is_an_end_to_it(
     session: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,4 +154,4 @@ def test_there_is_an_end_to_it(
     for number in range(6):
         for _ in range(2):
             assert ask(session, f"select {number} as n", kept) == [{"n": number}]
-    assert planned(session) == 3
+    assert len(statements(session)) == 3

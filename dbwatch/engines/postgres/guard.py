@@ -8,7 +8,7 @@ Verified in `reference/reliability.md` §3.4. The same path works through PgBoun
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -18,21 +18,14 @@ from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Answer
 from dbwatch.engines.libpq.arrival import arriving
 from dbwatch.engines.libpq.errors import Refused, refusal, translate
+from dbwatch.engines.postgres.opening import Opening, Told
 from dbwatch.engines.postgres.prepared import Prepared
 from dbwatch.engines.roundtrip import RoundTrip
 from dbwatch.errors import CheckError, ConnectionLost
 from dbwatch.model import RawRow, Reason
 
-LOCK_TIMEOUT_MS = 200
-_LEAST_TIMEOUT_MS = 100
-_SERVERS_SHARE = 0.95
-"""The server ends a query a little before we would have to connect once more to have it cancelled."""
-_ROLE = "pg_catalog.pg_is_in_recovery()"
-_BACKEND = "pg_catalog.pg_backend_pid()"
-_POSITION = """case
-    when not pg_catalog.pg_is_in_recovery()
-      then pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::pg_catalog.int8
-  end"""
+_BEGIN = "begin isolation level repeatable read read only; set local search_path = pg_catalog"
+"""The path before all else: a plan that is kept is of the path it was made with, and made anew for any other."""
 _EXTENSIONS_IN_PATH = """select
   pg_catalog.set_config(
     'search_path',
@@ -44,18 +37,9 @@ join pg_catalog.pg_namespace as n
   on n.oid = e.extnamespace
 where n.nspname <> 'pg_catalog'"""
 _CAPPED = "select * from (\n{query}\n) as q limit $1"
-_HELD = "pg_catalog.pg_has_role('{privilege}', 'usage')"
 _QUERY_CANCELED = "57014"
-_LIMITS: Mapping[str, str] = {
-    "lock_timeout": f"{LOCK_TIMEOUT_MS}ms",
-    "search_path": "pg_catalog",
-    "jit": "off",
-    "max_parallel_workers_per_gather": "0",
-    "client_min_messages": "error",
-    "standard_conforming_strings": "on",
-    "extra_float_digits": "1",
-    "plan_cache_mode": "force_generic_plan",
-}
+_CURABLE = (psycopg.errors.QueryCanceled, psycopg.errors.InvalidSqlStatementName)
+"""Of a beginning: a limit of a millisecond, and a prepared statement that somebody's DISCARD ALL took away."""
 
 
 class Transaction:
@@ -73,6 +57,7 @@ class Transaction:
         with_position: bool = False,
         privilege: str | None = None,
         prepared: Prepared | None = None,
+        is_frequent: bool = False,
         round_trip: RoundTrip | None = None,
     ) -> None:
         self._connection = connection
@@ -81,6 +66,7 @@ class Transaction:
         self._with_position = with_position
         self._privilege = privilege
         self._prepared = prepared
+        self._is_frequent = is_frequent
         self.in_recovery = False
         self.is_privileged = True
         self.flushed_lsn: int | None = None
@@ -88,82 +74,65 @@ class Transaction:
         self.database_seconds = 0.0
         self.truncated = False
         self._deadline = Deadline(0.0)
-        self._asked: tuple[str, ...] = ()
-        self._is_direct = False
 
     def begin(self, deadline: Deadline) -> None:
         self._on_step("begin")
         self._deadline = deadline
-        milliseconds = max(_LEAST_TIMEOUT_MS, int(deadline.remaining * _SERVERS_SHARE * 1000))
-        limits = {
-            "statement_timeout": f"{milliseconds}ms",
-            "idle_in_transaction_session_timeout": f"{milliseconds + 2000}ms",
-            **_LIMITS,
-        }
-        if self._connection.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII":
-            limits["client_encoding"] = "SQL_ASCII"
-        if self._connection.info.server_version >= 140_000:
-            limits["client_connection_check_interval"] = "1s"
-        if self._connection.info.server_version >= 170_000:
-            limits["transaction_timeout"] = "0"  # it would end the session, not the statement
-        begin = "begin isolation level repeatable read read only"
-        asked = self._first_select(limits)
+        info = self._connection.info
+        opening = Opening.of(
+            deadline,
+            server_version=info.server_version,
+            server_encoding=info.parameter_status("server_encoding"),
+            with_position=self._with_position,
+            privilege=self._privilege,
+        )
+        first = opening.plain
+        if self._prepared is not None:
+            first = self._prepared.opening(opening.prepared, opening.values) or first
         started = time.monotonic()
         try:
-            cursor = self._connection.execute(f"{begin}; {asked}".encode())
-        except psycopg.errors.QueryCanceled:
-            if deadline.passed:
+            cursor = self._connection.execute(f"{_BEGIN}; {first}".encode())
+        except psycopg.Error as error:
+            if self._prepared is not None:
+                self._prepared.refuse(opening.prepared)
+            if deadline.passed or not isinstance(error, _CURABLE):
                 raise
-            # A limit of a millisecond, which the owner of the database has set for us: now ours first, in a short text.
-            # Between `begin` and our limit for idling there must be no pause, or a like limit ends the session there.
-            self._connection.execute(b"rollback")
-            first = ("statement_timeout", "idle_in_transaction_session_timeout")
-            ours = "; ".join(f"set local {name} = '{limits[name]}'" for name in first)
-            self._connection.execute(f"{begin}; {ours}".encode())
-            cursor = self._connection.execute(asked.encode())
+            cursor = self._begin_slowly(opening)
         self.began = time.monotonic()
         self._round_trip.note(self.began - started)
         while cursor.nextset():
             pass
-        self._read(cursor.fetchone())
+        self._read(opening.read(cursor.fetchone()))
 
-    def _first_select(self, limits: Mapping[str, str]) -> str:
-        """Fixes the snapshot: from here on the transaction can no longer be made read-write.
+    def _begin_slowly(self, opening: Opening) -> psycopg.Cursor[tuple[object, ...]]:
+        """Our time limits first, in a short text: the owner of the database may have set one of a millisecond for us.
 
-        One select and not a SET for each: pg_stat_statements leaves the values out of a query's identity, but keeps
-        every SET of another value as a statement of its own.
+        Between `begin` and our limit for idling there must be no pause, or a like limit ends the session there.
         """
-        asked = {"role": _ROLE, "backend": _BACKEND}
-        if self._with_position:
-            asked["position"] = _POSITION
-        if self._privilege is not None:
-            asked["held"] = _HELD.format(privilege=self._privilege.replace("'", "''"))
-        settings = (f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in limits.items())
-        self._asked = tuple(asked)
-        return f"select {', '.join((*asked.values(), *settings))}"
+        self._connection.execute(b"rollback")
+        ours = "; ".join(f"set local {name} = '{value}'" for name, value in opening.limits.items())
+        self._connection.execute(f"{_BEGIN}; {ours}".encode())
+        return self._connection.execute(opening.plain.encode())
 
-    def _read(self, row: Sequence[object] | None) -> None:
-        told = dict(zip(self._asked, row or (), strict=False))
-        self.in_recovery = bool(told.get("role"))
-        # A pooler has a number of its own for the session that it pretends to be.
-        self._is_direct = told.get("backend") == self._connection.info.backend_pid
-        if self._privilege is not None:
-            self.is_privileged = bool(told.get("held"))
-        position = told.get("position")
-        if isinstance(position, int):
-            self.flushed_lsn = position
+    def _read(self, told: Told) -> None:
+        self.in_recovery = told.in_recovery
+        if self._prepared is not None:
+            # A pooler has a number of its own for the session that it pretends to be.
+            self._prepared.is_own_session = told.backend_pid == self._connection.info.backend_pid
+        self.is_privileged = told.is_privileged is not False
+        self.flushed_lsn = told.flushed_lsn
 
     def fetch(self, sql: str, *, limit: int) -> Sequence[RawRow]:
         """At most `limit` rows of one query; sets `truncated` when the server had more.
 
-        With `prepared` it is planned once a session: planning costs the server more than most answers.
+        What is frequent is planned once a session: planning costs the server more than most answers.
         """
         self._on_step("query")
         started = time.monotonic()
         capped = _CAPPED.replace("{query}", sql)
         with psycopg.RawCursor(self._connection, row_factory=dict_row) as cursor:
             with arriving(self._connection, lambda: self._on_step("fetch")):
-                if self._prepared is not None and self._is_direct:
+                if self._prepared is not None and self._is_frequent:
                     self._prepared.execute(cursor, capped, limit + 1)
                 else:
                     # The bind parameter makes psycopg use the extended protocol, which takes one statement only.
@@ -236,9 +205,13 @@ def guarded(
     with_position: bool = False,
     privilege: str | None = None,
     prepared: Prepared | None = None,
+    is_frequent: bool = False,
     round_trip: RoundTrip | None = None,
 ) -> Iterator[Transaction]:
-    """Run the body in a guarded transaction. Driver errors leave as CheckError; a lost connection is closed."""
+    """Run the body in a guarded transaction. Driver errors leave as CheckError; a lost connection is closed.
+
+    With `prepared` the session keeps the beginning planned, and what is asked when that `is_frequent`.
+    """
     step = ["begin"]
 
     def stepping(name: str) -> None:
@@ -251,6 +224,7 @@ def guarded(
         with_position=with_position,
         privilege=privilege,
         prepared=prepared,
+        is_frequent=is_frequent,
         round_trip=round_trip,
     )
     try:

@@ -5,6 +5,8 @@ Not psycopg's own: it forgets them at every rollback, and each of our transactio
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import psycopg
@@ -17,40 +19,64 @@ _MOST_SEEN: Final = 500
 class Prepared:
     """Of one session; used by its thread. Bounded in names, and so in the server's memory for their plans.
 
-    The session must be one of the server's own: behind a pooler the next transaction may meet another.
+    Nothing is prepared unless `is_own_session`, which every transaction tells anew: behind a pooler the next one may
+    meet another session of the server.
     """
 
     def __init__(self) -> None:
+        self.is_own_session = False
         self._seen: set[int] = set()
         self._names: dict[str, str] = {}
         self._refused: set[int] = set()
         self._made = 0
 
+    def opening(self, query: str, values: Sequence[str]) -> str | None:
+        """A text that runs a query with these literals for `$1` and so on, and keeps it planned. None to leave it.
+
+        Whoever runs it calls `refuse` when that fails.
+        """
+        if not self.is_own_session or not self._may_keep(query):
+            return None
+        known = query in self._names
+        call = f"execute {self._name(query)}({', '.join(values)})"
+        return call if known else f"prepare {self._name(query)} as {query}; {call}"
+
     def execute(self, cursor: psycopg.RawCursor[DictRow], query: str, limit: int) -> None:
         """Run a query whose one parameter is its limit, and keep it planned under a name when it comes again."""
-        name = self._names.get(query)
-        if name is None and not self._worth_keeping(query):
+        if not self.is_own_session or not (query in self._names or self._comes_again(query)):
             # The bind parameter makes psycopg use the extended protocol, which takes one statement only.
             cursor.execute(query.encode(), [limit])
             return
         try:
-            if name is None:
-                self._made += 1
-                name = f"dbwatch_{self._made}"
+            if query not in self._names:
                 # In binary format psycopg uses the extended protocol as well.
-                cursor.execute(f"prepare {name} as {query}".encode(), binary=True)
-                self._names[query] = name
-            cursor.execute(f"execute {name} ({limit})".encode())
+                cursor.execute(f"prepare {self._name(query)} as {query}".encode(), binary=True)
+            cursor.execute(f"execute {self._name(query)} ({limit})".encode())
         except psycopg.Error:
-            # It may be the plan: one whose columns became others is never run again.
-            self._names.pop(query, None)
-            self._refused.add(hash(query))
+            self.refuse(query)
             raise
 
-    def _worth_keeping(self, query: str) -> bool:
+    def refuse(self, query: str) -> None:
+        """Never prepare it again. It may be the plan that failed: one whose columns became others stays as it was."""
+        self._names.pop(query, None)
+        self._refused.add(hash(query))
+
+    def _name(self, query: str) -> str:
+        """The same for the same query until that is refused; of what it asks, should two sessions ever be mixed up."""
+        name = self._names.get(query)
+        if name is None:
+            self._made += 1
+            digest = hashlib.blake2b(query.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+            name = self._names[query] = f"dbwatch_{self._made}_{digest}"
+        return name
+
+    def _may_keep(self, query: str) -> bool:
+        return query in self._names or (hash(query) not in self._refused and len(self._names) < MOST_PREPARED)
+
+    def _comes_again(self, query: str) -> bool:
         """From the second run on: some queries hold what was found before, and are never the same again."""
         mark = hash(query)
-        if mark in self._refused or len(self._names) >= MOST_PREPARED:
+        if not self._may_keep(query):
             return False
         if mark in self._seen:
             return True

@@ -169,7 +169,8 @@ class PostgresSession:
             self._at,
             with_position=self._cluster is not None,
             privilege=check.requires.privilege,
-            prepared=self._prepared if check.every <= _OFTEN_SECONDS and connection is self._main else None,
+            prepared=self._prepared if connection is self._main else None,
+            is_frequent=check.every <= _OFTEN_SECONDS,
             round_trip=self._round_trip,
         ) as transaction:
             self._tell_position(transaction)

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from dbwatch.catalogue.schema import Scope
-from dbwatch.engines.postgres.guard import LOCK_TIMEOUT_MS
+from dbwatch.engines.postgres.opening import LOCK_TIMEOUT_MS
 from dbwatch.exposition import Exposition
 from dbwatch.exposition.samples import MOST_SERIES_OF_CHECK, MOST_SERIES_OF_TARGET
 from dbwatch.model import Reason, Status
