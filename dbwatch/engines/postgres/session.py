@@ -1,13 +1,11 @@
-"""Owns one PostgreSQL session: the held connection, and one spare for database-scoped checks. Knows no schedule."""
+"""Owns one PostgreSQL session: the held connection, and what is asked over it and its spare. Knows no schedule."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import socket
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 import psycopg
@@ -19,9 +17,9 @@ from dbwatch.deadline import Deadline
 from dbwatch.engines.base import Answer, Measurement
 from dbwatch.engines.hosts import Hosts
 from dbwatch.engines.libpq.arrival import ended_quietly
-from dbwatch.engines.libpq.connect import open_connection
 from dbwatch.engines.memory import Memory
 from dbwatch.engines.postgres.cluster import Cluster, Clusters
+from dbwatch.engines.postgres.databases import Databases, in_turn
 from dbwatch.engines.postgres.facts import MOST_DATABASES, read_extensions, read_facts
 from dbwatch.engines.postgres.guard import Transaction, guarded
 from dbwatch.engines.postgres.prepared import Prepared
@@ -29,15 +27,13 @@ from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import PROBES
 from dbwatch.engines.postgres.survey import DatabaseSurvey, Survey, survey_database, survey_role
 from dbwatch.engines.roundtrip import RoundTrip
-from dbwatch.errors import CheckError, ConnectionLost, Skipped, TargetError
+from dbwatch.errors import CheckError, ConnectionLost, Skipped
 from dbwatch.model import Facts, RawRow, Reason, Role
 
 _CANCEL_SECONDS = 1.0
 _MORE_BEGINNINGS = 3
 _OFTEN_SECONDS = 300.0
 """Six runs or more in the life of a session: worth a place in the server's memory for the plan."""
-_HIDDEN = frozenset({Reason.PRIVILEGE, Reason.LOCK, Reason.STATISTICS})
-"""Reasons that keep us from what is there; the others say that the question does not arise."""
 
 
 class PostgresSession:
@@ -57,7 +53,7 @@ class PostgresSession:
         self._clusters = clusters
         self._hosts = hosts
         self._cluster: Cluster | None = None
-        self._spare: psycopg.Connection[tuple[object, ...]] | None = None
+        self._databases = Databases(target, self._at)
         self._prepared = Prepared()
         self._round_trip = RoundTrip()
         self._step = "facts"
@@ -92,19 +88,23 @@ class PostgresSession:
     def measure(self, check: Check, deadline: Deadline) -> Measurement:
         if check.scope is Scope.INSTANCE:
             return self._measure_on(self._main, check, self.facts, deadline)
-        try:
-            return self._measure_databases(check, deadline)
-        finally:
-            self._close_spare()
+        with self._databases.visiting():
+            return in_turn(
+                self._databases.watched(self.facts),
+                lambda name: self._measure_database(name, check, deadline),
+                deadline,
+                is_lost=lambda: self.closed,
+                limit=check.limit,
+                more=len(self.facts.databases) >= MOST_DATABASES,
+            )
 
     def survey(self, deadline: Deadline) -> Survey:
         """What our role sees, on the whole and in each watched database. Raises CheckError."""
         with guarded(self._main, deadline, self._at) as transaction:
             found = survey_role(transaction.fetch, self._main.info.backend_pid)
-        try:
-            return replace(found, databases=tuple(self._survey_of(name, deadline) for name in self._watched()))
-        finally:
-            self._close_spare()
+        with self._databases.visiting():
+            names = self._databases.watched(self.facts)
+            return replace(found, databases=tuple(self._survey_of(name, deadline) for name in names))
 
     def look(self, question: str, deadline: Deadline, *, limit: int) -> Answer:
         with guarded(self._main, deadline, self._at) as transaction:
@@ -126,14 +126,8 @@ class PostgresSession:
         for connection in self._connections():
             connection.close()
 
-    def _close_spare(self) -> None:
-        """Between checks we hold one connection: the databases are asked in order, so the last is rarely the next."""
-        if self._spare is not None:
-            self._spare.close()
-            self._spare = None
-
     def _connections(self) -> list[psycopg.Connection[tuple[object, ...]]]:
-        return [connection for connection in (self._main, self._spare) if connection is not None]
+        return [connection for connection in (self._main, self._databases.spare) if connection is not None]
 
     def _at(self, step: str) -> None:
         self._step = step
@@ -218,65 +212,30 @@ class PostgresSession:
         if check.requires.role is not None and check.requires.role is not role:
             raise Skipped(Reason.ROLE, f"runs on a {check.requires.role}, this is a {role}")
 
-    def _measure_databases(self, check: Check, deadline: Deadline) -> Measurement:
-        """Each watched database in turn; one that cannot be looked at does not hide the others."""
-        parts: list[Sequence[RawRow]] = []
-        failed: dict[str, CheckError] = {}
-        skipped: dict[str, CheckError] = {}
-        seconds, truncated = 0.0, False
-        for name in self._watched():
-            if deadline.passed:
-                failed[name] = CheckError(Reason.TIMEOUT, "the time limit passed before its turn", step="connect")
-                continue
-            try:
-                part = self._measure_patiently(name, check, deadline)
-            except Skipped as error:
-                skipped[name] = error
-            except ConnectionLost as error:
-                if self.closed or deadline.passed:
-                    raise
-                failed[name] = error
-            except CheckError as error:
-                failed[name] = error
-            else:
-                parts.append(part.rows)
-                seconds += part.database_seconds
-                truncated = truncated or part.truncated
-        if not self._watched():
-            raise Skipped(Reason.NO_DATABASE, "no database is left to look at, by the names to include and exclude")
-        rows = _fairly(parts, check.limit)
-        hidden = {name: error for name, error in skipped.items() if error.reason in _HIDDEN}
-        if skipped and not failed and not rows and (hidden or len(skipped) == len(self._watched())):
-            # Nothing found where we could look says nothing about a database where we could not.
-            raise next(iter((hidden or skipped).values()))
-        truncated = truncated or len(rows) < sum(map(len, parts)) or len(self.facts.databases) >= MOST_DATABASES
-        return Measurement(rows, seconds, time.monotonic(), truncated, failed, hidden)
-
-    def _watched(self) -> tuple[str, ...]:
-        names = {*self.facts.databases, self.facts.database}
-        return tuple(sorted(name for name in names if self._target.watches_database(name)))
-
-    def _measure_patiently(self, name: str, check: Check, deadline: Deadline) -> Measurement:
+    def _measure_database(self, name: str, check: Check, deadline: Deadline) -> Measurement:
         """Begins anew where the owner of the database has us ended for idling in a transaction for a millisecond."""
         for _ in range(_MORE_BEGINNINGS):
             try:
-                return self._measure_database(name, check, deadline)
+                return self._measure_database_once(name, check, deadline)
             except ConnectionLost as error:
                 if error.step != "begin" or self.closed or deadline.passed:
                     raise
-                self._close_spare()
-        return self._measure_database(name, check, deadline)
+                self._databases.close_spare()
+        return self._measure_database_once(name, check, deadline)
 
-    def _measure_database(self, name: str, check: Check, deadline: Deadline) -> Measurement:
-        connection = self._main if name == self.facts.database else self._spare_for(name, deadline)
+    def _measure_database_once(self, name: str, check: Check, deadline: Deadline) -> Measurement:
+        connection = self._connection_to(name, deadline)
         facts = self._facts_of(name, connection, deadline)
         if check.requires.extension is not None and check.requires.extension not in facts.extensions:
             raise Skipped(Reason.EXTENSION, f"needs the extension {check.requires.extension}")
         return self._measure_on(connection, check, facts, deadline)
 
+    def _connection_to(self, name: str, deadline: Deadline) -> psycopg.Connection[tuple[object, ...]]:
+        return self._main if name == self.facts.database else self._databases.connection_to(name, deadline)
+
     def _survey_of(self, name: str, deadline: Deadline) -> DatabaseSurvey:
         try:
-            connection = self._main if name == self.facts.database else self._spare_for(name, deadline)
+            connection = self._connection_to(name, deadline)
             with guarded(connection, deadline, self._at) as transaction:
                 return survey_database(transaction.fetch, name)
         except CheckError as error:
@@ -291,23 +250,3 @@ class PostgresSession:
                 known = replace(self.facts, database=name, extensions=read_extensions(transaction.fetch))
             self._facts_by_database[name] = known
         return replace(known, role=self.facts.role)
-
-    def _spare_for(self, name: str, deadline: Deadline) -> psycopg.Connection[tuple[object, ...]]:
-        spare = self._spare
-        if spare is not None and not spare.closed and not spare.broken and spare.info.dbname == name:
-            return spare
-        self._close_spare()
-        self._at("connect")
-        try:
-            self._spare = open_connection(self._target, deadline, database=name)
-        except TargetError as error:
-            raise CheckError(error.reason, f"database {name}: {error}", step=error.phase) from None
-        return self._spare
-
-
-def _fairly(parts: Sequence[Sequence[RawRow]], limit: int) -> tuple[RawRow, ...]:
-    """At most `limit` rows; when they are more, the first (the worst) of every database before the second of any."""
-    if sum(map(len, parts)) <= limit:
-        return tuple(itertools.chain.from_iterable(parts))
-    by_turns = itertools.chain.from_iterable(itertools.zip_longest(*parts))
-    return tuple(itertools.islice((row for row in by_turns if row is not None), limit))
