@@ -1,4 +1,4 @@
-"""How light it is: memory with one target of each kind, start-up, a one-shot run, and what pgbench feels of it.
+"""How light it is: memory with one target of each kind, start-up, a one-shot run, sizes.
 
 Writes build/bench/light.json.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +19,6 @@ import pytest
 import dbwatch
 from tests.bench.meter import Scraper, cpu_seconds, memory_bytes, quantile
 from tests.bench.notes import write
-from tests.harness.binaries import MissingError
 from tests.harness.daemon import Daemon
 from tests.harness.postgres import Postgres
 from tests.harness.redis import RedisServer
@@ -28,7 +26,6 @@ from tests.harness.redis import RedisServer
 WATCH_SECONDS = 120.0
 # The goal is 80 MB; two thirds of what there is are imported libraries. This holds what was reached.
 MOST_BYTES = 90_000_000
-PAIRS, PAIR_SECONDS = 8, 10
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 
 
@@ -120,32 +117,3 @@ def _installed_bytes(name: str) -> int:
         return 0  # for another Python or platform
     paths = [Path(str(file.locate())) for file in files if file.suffix != ".pyc"]
     return sum(path.stat().st_size for path in paths if path.exists())
-
-
-@pytest.mark.timeout(900)
-def test_what_pgbench_feels(pg: Postgres) -> None:
-    """Pairs of runs with and without the daemon, their order changing, so that a drift of the machine hits both."""
-    pgbench = shutil.which("pgbench", path="/usr/bin:/usr/lib/postgresql/15/bin")
-    if pgbench is None:
-        raise MissingError("postgres", "no pgbench; Debian's postgresql-contrib has it")
-    where = ["-h", "127.0.0.1", "-p", str(pg.port), "-U", "postgres", "postgres"]
-    subprocess.run([pgbench, "-i", "-q", "-s", "10", *where], check=True, capture_output=True, timeout=120)
-    ratios = []
-    for pair in range(PAIRS):
-        rates: dict[bool, float] = {}
-        for watched in (True, False) if pair % 2 else (False, True):
-            if watched:
-                with Daemon([pg.url("dbwatch")]) as daemon:
-                    daemon.wait_ready()
-                    rates[watched] = _transactions_a_second(pgbench, where)
-            else:
-                rates[watched] = _transactions_a_second(pgbench, where)
-        ratios.append(rates[True] / rates[False])
-    write("light", "pgbench", {"ratio_median": quantile(ratios, 0.5), "ratios": ratios, "seconds": PAIR_SECONDS})
-    assert quantile(ratios, 0.5) > 0.99
-
-
-def _transactions_a_second(pgbench: str, where: list[str]) -> float:
-    argv = [pgbench, "-n", "-S", "-c", "2", "-j", "1", "-T", str(PAIR_SECONDS), *where]
-    text = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120).stdout
-    return next(float(line.split()[2]) for line in text.splitlines() if line.startswith("tps"))
