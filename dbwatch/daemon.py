@@ -18,8 +18,8 @@ import structlog
 
 from dbwatch import garbage
 from dbwatch.catalogue import Check
-from dbwatch.catalogue.collectors import Collectors, load_collectors
-from dbwatch.config import Config, Target, load_config, zero_config
+from dbwatch.catalogue.collected import Collectors
+from dbwatch.config import Config, Target, load_wanted_collectors
 from dbwatch.config.shard import Shard
 from dbwatch.engines import Engines
 from dbwatch.errors import ConfigError, Problem
@@ -39,11 +39,6 @@ _LATE_TICKS = 6
 T = TypeVar("T")
 
 
-def config_source(path: Path | None, urls: tuple[str, ...] = ()) -> Callable[[], Config]:
-    """How to read the configuration, now and at every reload."""
-    return (lambda: load_config(path)) if path is not None else (lambda: zero_config(urls))
-
-
 def _usable(config: Config) -> Config:
     if config.targets:
         return config
@@ -52,9 +47,7 @@ def _usable(config: Config) -> Config:
 
 
 def _collectors(config: Config) -> Collectors:
-    if not any(target.compat for target in config.targets):
-        return Collectors()
-    return load_collectors(config.check_directories)
+    return config.collectors if config.collectors is not None else load_wanted_collectors(config)
 
 
 def _collectors_of(target: Target, collectors: Collectors) -> tuple[Check, ...]:

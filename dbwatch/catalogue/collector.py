@@ -10,29 +10,17 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from dbwatch.catalogue.building import field_spec
 from dbwatch.catalogue.check import Check
-from dbwatch.catalogue.families import PLACEHOLDER, Collector, Exporter, Family, Kind
+from dbwatch.catalogue.families import PLACEHOLDER, SERVER_LABEL, TARGET_LABEL, Collector, Exporter, Family, Kind
+from dbwatch.catalogue.file import Line, MeasureFile, Name, Strict
 from dbwatch.catalogue.measuring import Requires, source_problems, sql_by_version
-from dbwatch.catalogue.schema import (
-    AlertFile,
-    ColumnFile,
-    FieldFile,
-    Line,
-    Lock,
-    MeasureFile,
-    Name,
-    Profile,
-    RunbookFile,
-    Strict,
-    Use,
-)
+from dbwatch.catalogue.schema import AlertHints, ColumnSpec, Lock, Profile, Runbook, Use
 from dbwatch.errors import Problem
 from dbwatch.strictyaml import Document, KeyPath
 from dbwatch.template import Template
 
-TARGET_LABEL: Final = "target"
-SERVER_LABEL: Final = "server"
-_NO_RUNBOOK: Final = RunbookFile(meaning="-", impact="-", diagnosis="-", mitigation="-")
+_NO_RUNBOOK: Final = Runbook(meaning="-", impact="-", diagnosis="-", mitigation="-")
 
 
 class FamilyFile(Strict):
@@ -107,7 +95,7 @@ class CollectorBuilder:
             requires=Requires.of(model.requires),
             sql=sql_by_version(self.document, model, self.problems),
             command=model.command,
-            fields={k: FieldFile(field=v) if isinstance(v, str) else v for k, v in (model.fields or {}).items()},
+            fields={name: field_spec(given) for name, given in (model.fields or {}).items()},
             probe=model.probe,
             columns={column: _column(given) for column, given in model.columns.items()},
             derived={},
@@ -123,7 +111,7 @@ class CollectorBuilder:
             fix=None,
             runbook=_NO_RUNBOOK,
             panel=None,
-            alert=AlertFile(off=True),
+            alert=AlertHints(off=True),
             collector=Collector(self.exporter, self.name, model.server, self._families()),
         )
 
@@ -165,5 +153,5 @@ class CollectorBuilder:
         return Family(name, Kind(given.use), text, labels, given.sample or "")
 
 
-def _column(given: FamilyFile) -> ColumnFile:
-    return ColumnFile(use=Use.LABEL if given.use == "label" else Use.DETAIL)
+def _column(given: FamilyFile) -> ColumnSpec:
+    return ColumnSpec(use=Use.LABEL if given.use == "label" else Use.DETAIL)

@@ -6,56 +6,35 @@ A one-shot run and the help text do not: the checks' own loader passes the folde
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from dbwatch.catalogue.check import Check
+from dbwatch.catalogue.collected import AboutExporter, Collectors
 from dbwatch.catalogue.collector import CollectorBuilder, CollectorFile, ExporterFile
-from dbwatch.catalogue.families import Collector, Exporter, Family
+from dbwatch.catalogue.families import Exporter
+from dbwatch.catalogue.file import Strict
 from dbwatch.catalogue.loader import COMPAT, entries, name_problems
-from dbwatch.catalogue.schema import Strict
 from dbwatch.errors import ConfigError, Problem
-from dbwatch.model import Engine
 from dbwatch.strictyaml import Document, read_file
 from dbwatch.validation import problems_of
 
 _Model = TypeVar("_Model", bound=Strict)
 
 
-@dataclass(frozen=True, slots=True)
-class Collectors:
-    """All collectors by exporter and name, and what is known of each exporter beside them."""
-
-    checks: Mapping[tuple[Exporter, str], Check] = field(default_factory=dict)
-    exporters: Mapping[Exporter, ExporterFile] = field(default_factory=dict)
-
-    def __iter__(self) -> Iterator[Check]:
-        return iter(self.checks.values())
-
-    def of(self, engine: Engine) -> tuple[Check, ...]:
-        return tuple(check for check in self if check.engine is engine)
-
-    def families(self, exporter: Exporter) -> Iterator[tuple[Collector, Family]]:
-        """Every family the pages of that exporter may hold."""
-        for check in self:
-            if check.collector is not None and check.collector.exporter is exporter:
-                for family in check.collector.families.values():
-                    yield check.collector, family
-
-
 def load_collectors(directories: Sequence[Path]) -> Collectors:
     """Read every collector below the directories. Raises ConfigError with all problems."""
     problems: list[Problem] = []
     checks: dict[tuple[Exporter, str], Check] = {}
-    exporters: dict[Exporter, ExporterFile] = {}
+    exporters: dict[Exporter, AboutExporter] = {}
     owners: dict[str, str] = {}
     for path, exporter, is_collector in _files(directories, problems):
         try:
             if not is_collector:
-                exporters.setdefault(exporter, _validated(read_file(path), ExporterFile))
+                about = _validated(read_file(path), ExporterFile)
+                exporters.setdefault(exporter, AboutExporter(about.renamed, about.dropped))
                 continue
             check, document = _load(path, exporter)
         except ConfigError as error:

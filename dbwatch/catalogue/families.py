@@ -10,6 +10,8 @@ from typing import Final
 
 from dbwatch.model import Engine
 
+TARGET_LABEL: Final = "target"
+SERVER_LABEL: Final = "server"
 PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _PART_OF_NAME: Final = re.compile(r"[A-Za-z0-9_:]+\Z")
 

@@ -5,18 +5,17 @@ Every file is read before anything is refused, so that one run of `validate` sho
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from dbwatch.catalogue.check import Check, CheckBuilder
+from dbwatch.catalogue.building import CheckBuilder
+from dbwatch.catalogue.catalogue import Catalogue
+from dbwatch.catalogue.check import Check
+from dbwatch.catalogue.file import CheckFile
 from dbwatch.catalogue.measuring import source_problems
-from dbwatch.catalogue.schema import CheckFile
 from dbwatch.errors import ConfigError, Problem
 from dbwatch.model import Engine
 from dbwatch.strictyaml import Document, read_file
@@ -25,40 +24,6 @@ from dbwatch.validation import problems_of
 COMPAT = "compat"
 """The folder of collectors, which are read by `catalogue.collectors` for the daemon alone."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """All checks, by engine and name."""
-
-    checks: Mapping[tuple[Engine, str], Check]
-
-    def __iter__(self) -> Iterator[Check]:
-        return iter(self.checks.values())
-
-    def of(self, engine: Engine) -> tuple[Check, ...]:
-        return tuple(check for check in self if check.engine is engine)
-
-    def named(self, name: str) -> tuple[Check, ...]:
-        return tuple(check for check in self if check.name == name)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(check.name for check in self))
-
-    def matching(self, patterns: Iterable[str], *, source: str) -> frozenset[str]:
-        """The names that match any of the globs. Raises ConfigError naming a pattern that matches none."""
-        found: set[str] = set()
-        for pattern in patterns:
-            hits = fnmatch.filter(self.names, pattern)
-            if not hits:
-                raise ConfigError.of(source, f"no check is named {pattern!r}", hint=self.suggest(pattern))
-            found.update(hits)
-        return frozenset(found)
-
-    def suggest(self, name: str) -> str:
-        close = difflib.get_close_matches(name, self.names, n=1)
-        return f"did you mean {close[0]}?" if close else "`dbwatch list` shows them all"
 
 
 def load_catalogue(directories: Sequence[Path]) -> Catalogue:

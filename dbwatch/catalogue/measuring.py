@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dbwatch.catalogue.commands import KNOWN_COMMANDS, only_looks
-from dbwatch.catalogue.schema import MeasureFile, RequiresFile, Scope, parse_version_bound
+from dbwatch.catalogue.schema import Scope, parse_version_bound
 from dbwatch.catalogue.shows import KNOWN_SHOWS, only_shows
 from dbwatch.catalogue.sqlgate import sql_problems
 from dbwatch.errors import Problem
 from dbwatch.model import Engine, Role
-from dbwatch.strictyaml import Document, KeyPath
+
+if TYPE_CHECKING:
+    from dbwatch.catalogue.file import MeasureFile, RequiresFile
+    from dbwatch.strictyaml import Document, KeyPath
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from dbwatch.errors import Problem
-from dbwatch.strictyaml import Document, KeyPath
+
+if TYPE_CHECKING:
+    from dbwatch.strictyaml import Document, KeyPath
 
 _LITERALS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _ACTIONS = re.compile(

@@ -49,7 +49,7 @@ def root(
 def check_command(
     targets: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(help="URLs (postgresql://, redis://) or target names of the configuration.", show_default=False),
+        typer.Argument(help="URLs or target names of the configuration.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     check: Annotated[list[str], typer.Option("--check", help="Only these checks; names or globs.")] = [],  # noqa: B006
@@ -192,7 +192,7 @@ def explain_command(
 def doctor_command(
     targets: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(help="URLs (postgresql://, redis://) or target names of the configuration.", show_default=False),
+        typer.Argument(help="URLs or target names of the configuration.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     platform: Annotated[

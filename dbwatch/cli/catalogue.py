@@ -50,7 +50,8 @@ def _validate_config(config: Path | None) -> str:
         return f"{len(load_catalogue([bundled('checks')]).checks)} bundled checks are fine; no configuration was given"
     loaded = load_config(config)
     load_collectors(loaded.check_directories)
-    return f"{config} is fine: {len(loaded.targets)} targets, {len(loaded.catalogue.checks)} checks"
+    targets = "1 target" if len(loaded.targets) == 1 else f"{len(loaded.targets)} targets"
+    return f"{config} is fine: {targets}, {len(loaded.catalogue.checks)} checks"
 
 
 def _engine_of(path: Path) -> Engine:

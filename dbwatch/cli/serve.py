@@ -1,35 +1,14 @@
-"""Owns the `serve` sub-command: reading its options and starting the daemon."""
+"""Owns the `serve` sub-command: reading its options and its configuration, and starting the daemon."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import contextlib
 from pathlib import Path
 
-
-@contextmanager
-def _without(module: str) -> Iterator[None]:
-    """As if the module were not installed."""
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None  # type: ignore[assignment]  # that is how Python says it
-    try:
-        yield
-    finally:
-        del sys.modules[module]
-
-
-# structlog would load it (4 MB) for tracebacks in colour, which show the values of variables: we never write such.
-with _without("rich"):
-    import structlog  # noqa: F401
-
-from dbwatch.config.shard import Shard  # noqa: E402
-from dbwatch.daemon import Daemon, config_source  # noqa: E402
-from dbwatch.errors import ConfigError  # noqa: E402
-from dbwatch.logs import close, configure  # noqa: E402
+from dbwatch.cli.handover import Serving, begin_again
+from dbwatch.config.aside import Source
+from dbwatch.config.shard import Shard
+from dbwatch.errors import ConfigError
 
 
 def run_serve(
@@ -43,17 +22,18 @@ def run_serve(
     shard: str | None = None,
 ) -> int:
     """Runs until a signal. Raises ConfigError before anything is started."""
-    configure(log_level, log_format)
     host, port = listen_address(listen)
     if urls and config is not None:
         raise ConfigError.of("arguments", "give either URLs or --config")
-    source = config_source(config, urls)
     own = Shard.parse(shard) if shard is not None else None
-    code = Daemon(source, host, port, enable_reload=enable_reload, web_config=web_config, shard=own).run()
-    sys.stdout.flush()
-    close()
-    # Python would join executor threads, and one of them may hang in a frozen server's socket.
-    os._exit(code)
+    source = Source(config, urls)
+    serving = Serving(source, source.read(), host, port, web_config, enable_reload, own, log_level, log_format)
+    with contextlib.suppress(OSError):  # then the daemon is this process as it is, and only larger
+        begin_again(serving)
+
+    from dbwatch.cli.serving import serve
+
+    return serve(serving)
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from dbwatch.catalogue.schema import Strict
+from dbwatch.catalogue.file import Strict
 from dbwatch.config.backups import (
     DAILY,
     QUARTERLY,

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from dbwatch.catalogue.schema import Strict
+from dbwatch.catalogue.file import Strict
 from dbwatch.config.host_place import HostPlace
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,6 +18,7 @@ from dbwatch.config.overrides import override_problems
 from dbwatch.config.password import PasswordSource
 from dbwatch.config.schema import ConfigFile
 from dbwatch.config.settle import Settler
+from dbwatch.config.settled import Config
 from dbwatch.config.target import Target
 from dbwatch.config.url import ServerUrl, UrlError, parse_url
 from dbwatch.errors import ConfigError, Problem
@@ -27,16 +27,6 @@ from dbwatch.strictyaml import Node, path_text, read_file
 from dbwatch.validation import problems_of
 
 _ENVIRONMENT_TARGETS = (("postgres", Engine.POSTGRES, "DATABASE_URL"), ("redis", Engine.REDIS, "REDIS_URL"))
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What to watch and by which checks."""
-
-    targets: tuple[Target, ...]
-    catalogue: Catalogue
-    source: str
-    check_directories: tuple[Path, ...] = ()
 
 
 def load_config(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:

@@ -8,7 +8,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from dbwatch.catalogue.schema import RESERVED_LABELS, Duration, LevelsFile, Line, Profile, Strict
+from dbwatch.catalogue.file import Duration, LevelsFile, Line, Strict
+from dbwatch.catalogue.schema import RESERVED_LABELS, Profile
 from dbwatch.config.backup_schema import BackupsFile
 from dbwatch.config.host_schema import HostFile
 from dbwatch.model import Engine, Role
@@ -136,6 +137,6 @@ class TargetFile(Overrides, BackupsFile, HostFile):
 class ConfigFile(Strict):
     """The daemon's and the command's configuration."""
 
-    targets: list[TargetFile] = Field(default_factory=list, max_length=1000)
+    targets: list[TargetFile] = Field(default_factory=list, max_length=10_000)
     defaults: Overrides = Overrides()
     checks_dir: Path | list[Path] | None = None

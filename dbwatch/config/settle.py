@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dbwatch.catalogue.schema import Profile
 from dbwatch.config.password import PasswordSource
-from dbwatch.config.schema import ConfigFile, TargetFile
+from dbwatch.config.schema import ConfigFile, ExpectFile, MachineFile, TargetFile
 from dbwatch.config.target import DEFAULT_BUDGET, Expect, Ignore, Machine, Target
 from dbwatch.config.url import CONSOLE, ServerUrl, UrlError, console_url, parse_url
 from dbwatch.errors import Problem
@@ -103,8 +103,8 @@ class Settler:
             exclude_databases=(*defaults.databases.exclude, *model.databases.exclude),
             connect_timeout=model.connect_timeout or defaults.connect_timeout or 5.0,
             backups=model.settled(self.base),
-            expect=Expect.of(model.expect) if model.expect else Expect(),
-            machine=Machine.of(model.machine) if model.machine else Machine(),
+            expect=expect_of(model.expect),
+            machine=machine_of(model.machine),
             place=model.place(),
             compat=self._compat(model),
             budget=self._budget(model),
@@ -147,3 +147,15 @@ class Settler:
                 texts = {Status.CRITICAL: levels.critical, Status.WARNING: levels.warning}
                 merged.setdefault(name, {}).update({status: text for status, text in texts.items() if text is not None})
         return dict(merged)
+
+
+def expect_of(model: ExpectFile | None) -> Expect:
+    if model is None:
+        return Expect()
+    if isinstance(model.replicas, list):
+        return Expect(model.role, tuple(model.replicas), len(model.replicas))
+    return Expect(model.role, (), model.replicas)
+
+
+def machine_of(model: MachineFile | None) -> Machine:
+    return Machine(model.memory, model.cpus) if model is not None else Machine()

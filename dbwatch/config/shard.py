@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from dbwatch.config.loader import Config
+from dbwatch.config.settled import Config
 from dbwatch.config.target import Target
 from dbwatch.errors import ConfigError
+from dbwatch.model import Engine
 
 TOGETHER = "cluster"
 """The label whose targets stay together: the lag of a standby is read off its primary, and split brain off both."""
@@ -44,14 +46,29 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
-    def takes(self, target: Target) -> bool:
-        """Whether the target is this shard's."""
-        key = target.labels.get(TOGETHER, target.name)
-        return max(range(self.count), key=lambda shard: _lot(shard, key)) == self.index
-
     def of(self, config: Config) -> Config:
         """The same configuration with this shard's targets alone."""
-        return replace(config, targets=tuple(target for target in config.targets if self.takes(target)))
+        keys = lot_keys(config.targets)
+        return replace(config, targets=tuple(target for target in config.targets if self._takes(keys[target.name])))
+
+    def _takes(self, key: str) -> bool:
+        return max(range(self.count), key=lambda shard: _lot(shard, key)) == self.index
+
+
+def lot_keys(targets: Iterable[Target]) -> Mapping[str, str]:
+    """For what each target draws: its own name, or one that it shares with those that have something to tell it.
+
+    The nodes of a cluster draw for the cluster, backups for their server, a machine for the servers on it.
+    """
+    own = {target.name: target.labels.get(TOGETHER, target.name) for target in targets}
+    groups = {key: {key} for key in own.values()}
+    for target in targets:
+        for other in (*target.place.of, target.backups.server):
+            if other in own:
+                group = groups[own[target.name]] | groups[own[other]]
+                groups.update(dict.fromkeys(group, group))
+    servers = {own[target.name] for target in targets if target.engine not in (Engine.BACKUP, Engine.HOST)}
+    return {name: min(groups[key] & servers or groups[key]) for name, key in own.items()}
 
 
 def _lot(shard: int, key: str) -> bytes:

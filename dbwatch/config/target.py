@@ -13,7 +13,6 @@ from dbwatch.catalogue.schema import Profile
 from dbwatch.config.backups import Backups
 from dbwatch.config.host_place import HostPlace
 from dbwatch.config.password import PasswordSource
-from dbwatch.config.schema import ExpectFile, MachineFile
 from dbwatch.model import Engine, Role, Status
 
 DEFAULT_BUDGET: Final = 0.005
@@ -44,12 +43,6 @@ class Expect:
     replicas: tuple[str, ...] = ()
     replica_count: int | None = None
 
-    @classmethod
-    def of(cls, model: ExpectFile) -> Expect:
-        if isinstance(model.replicas, list):
-            return cls(model.role, tuple(model.replicas), len(model.replicas))
-        return cls(model.role, (), model.replicas)
-
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -57,10 +50,6 @@ class Machine:
 
     memory_bytes: float | None = None
     cpus: float | None = None
-
-    @classmethod
-    def of(cls, model: MachineFile) -> Machine:
-        return cls(model.memory, model.cpus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,23 +9,20 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from dbwatch.strictyaml import read_file
+if TYPE_CHECKING:
+    from dbwatch.strictyaml import Document
 
 TABLE = Path(__file__).with_name("releases.yaml")
 OLD_TABLE = datetime.timedelta(days=180)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Series(_Strict):
+@dataclass(frozen=True, slots=True)
+class Series:
     """What gets fixes together: a major of PostgreSQL, a minor of the others.
 
     `supported_until` is the day of its last release, where the project has set one. A series that the project just
@@ -37,7 +34,8 @@ class Series(_Strict):
     left_out: datetime.date | None = None
 
 
-class Release(_Strict):
+@dataclass(frozen=True, slots=True)
+class Release:
     """What came out on one day, or was first seen then, for several series at once."""
 
     date: datetime.date
@@ -54,7 +52,8 @@ class Release(_Strict):
         return None
 
 
-class Product(_Strict):
+@dataclass(frozen=True, slots=True)
+class Product:
     """One kind of server. `as_of` is the day up to which its releases are known.
 
     `repackaged` are versions that a distribution keeps for years and mends under the same number: whether such a
@@ -65,7 +64,7 @@ class Product(_Strict):
     as_of: datetime.date
     series: Mapping[str, Series]
     releases: tuple[Release, ...]
-    repackaged: Mapping[str, str] = Field(default_factory=dict)
+    repackaged: Mapping[str, str] = field(default_factory=dict)
     by_hand: bool = False
 
     def series_of(self, version: tuple[int, ...]) -> str | None:
@@ -81,10 +80,27 @@ class Product(_Strict):
         return max(self.series, key=_numbers)
 
 
-class Releases(_Strict):
+@dataclass(frozen=True, slots=True)
+class Releases:
     """The table."""
 
     products: Mapping[str, Product]
+
+
+class _Release(TypedDict):
+    date: str
+    versions: list[str]
+    security: NotRequired[bool]
+    corruption: NotRequired[str]
+
+
+class _Product(TypedDict):
+    name: str
+    as_of: str
+    series: dict[str, dict[Literal["released", "supported_until", "left_out"], str]]
+    releases: list[_Release]
+    repackaged: NotRequired[dict[str, str]]
+    by_hand: NotRequired[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +146,42 @@ def known_releases(product: str) -> Product:
 
 @cache
 def read_table(path: Path) -> Releases:
-    return Releases.model_validate(read_file(path).data)
+    from dbwatch.strictyaml import read_file
+
+    return releases_of(read_file(path))
+
+
+def releases_of(document: Document) -> Releases:
+    """Raises KeyError for what is missing, ValueError for a day that is none."""
+    table = cast("Mapping[Literal['products'], Mapping[str, _Product]]", document.data)
+    return Releases({name: _product(given) for name, given in table["products"].items()})
+
+
+def _product(given: _Product) -> Product:
+    return Product(
+        name=given["name"],
+        as_of=_day(given["as_of"]),
+        series={name: _series(days) for name, days in given["series"].items()},
+        releases=tuple(_release(release) for release in given["releases"]),
+        repackaged=given.get("repackaged", {}),
+        by_hand=given.get("by_hand", False),
+    )
+
+
+def _series(given: Mapping[Literal["released", "supported_until", "left_out"], str]) -> Series:
+    return Series(**{what: _day(day) for what, day in given.items()})
+
+
+def _release(given: _Release) -> Release:
+    return Release(
+        date=_day(given["date"]),
+        versions=tuple(given["versions"]),
+        security=given.get("security", False),
+        corruption=given.get("corruption"),
+    )
+
+
+_day = datetime.date.fromisoformat
 
 
 def _numbers(version: str) -> tuple[int, ...]:

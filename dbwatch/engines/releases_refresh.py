@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from dbwatch.engines.releases import TABLE, Product, Releases, read_table
+from dbwatch.engines.releases import TABLE, Product, read_table, releases_of
 from dbwatch.strictyaml import read
 
 _FEED = "https://endoflife.date/api/{product}.json"
@@ -51,7 +51,7 @@ _CYCLES: TypeAdapter[list[Cycle]] = TypeAdapter(list[Cycle])
 def refreshed(text: str, feed: Feed, today: datetime.date) -> tuple[str, Sequence[str]]:
     """The table with what is new in it, and a line for each addition. The text it had stays as it is."""
     told: list[str] = []
-    for name, product in Releases.model_validate(read(text, "the table").data).products.items():
+    for name, product in releases_of(read(text, "the table")).products.items():
         if product.by_hand:
             continue
         cycles = [cycle for cycle in _CYCLES.validate_json(feed(name)) if cycle.release_date >= _OLDEST_ADDED]
@@ -63,7 +63,7 @@ def refreshed(text: str, feed: Feed, today: datetime.date) -> tuple[str, Sequenc
         text = text.replace(block, changed, 1)
         told += [f"{product.name}: {line.strip()}" for line in (*series, *releases)]
         told += _new_days(product, cycles)
-    Releases.model_validate(read(text, "the new table").data)
+    releases_of(read(text, "the new table"))
     return text, told
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from dbwatch.catalogue import Check
-from dbwatch.catalogue.schema import PanelFile, Use
+from dbwatch.catalogue.schema import PanelHints, Use
 from dbwatch.levels import Comparison, NotExpressible, thresholds, to_promql
 from dbwatch.model import Status
 from dbwatch.render.boards import panel_id, panel_path
@@ -36,7 +36,7 @@ _RISING: Final = frozenset({Comparison.GREATER, Comparison.GREATER_EQUAL})
 _FALLING: Final = frozenset({Comparison.LESS, Comparison.LESS_EQUAL})
 
 
-def check_panel(check: Check, hint: PanelFile) -> Panel:
+def check_panel(check: Check, hint: PanelHints) -> Panel:
     """The panel that the check's `panel:` asks for, under the number that its alert links to."""
     return replace(_drawn(check, hint), number=panel_id(check), links=(runbook_link(check),))
 
@@ -49,7 +49,7 @@ def check_tile(check: Check, column: str, title: str, *, lowest: bool = False) -
     expr = _series(check, column)
     if expr is None or check.panel is None:
         return None
-    own = check.panel if check.panel.column == column else check.panel.model_copy(update={"unit": "count"})
+    own = check.panel if check.panel.column == column else replace(check.panel, unit="count")
     worst = "min" if lowest else "max"
     return Panel(
         kind=Kind.STAT,
@@ -77,11 +77,11 @@ def cell_of(check: Check, column: str, worst: str = "max") -> str | None:
 def unit_for(check: Check, column: str) -> str:
     """Grafana's unit of a column."""
     hint = check.panel
-    own = hint if hint is not None and hint.column == column else PanelFile(dashboard="overview", column=column)
+    own = hint if hint is not None and hint.column == column else PanelHints(dashboard="overview", column=column)
     return _unit(check, own, column).grafana
 
 
-def _drawn(check: Check, hint: PanelFile) -> Panel:
+def _drawn(check: Check, hint: PanelHints) -> Panel:
     kind = Kind(hint.kind)
     name = hint.column or next(iter(check.exported), None)
     expr = _series(check, name, _RATE_WINDOW) if name is not None else None
@@ -160,7 +160,7 @@ def _series(check: Check, name: str, window: str | None = None) -> str | None:
     return f"rate({selector}[{context.window}])" if check.columns[name].use is Use.COUNTER else selector
 
 
-def _unit(check: Check, hint: PanelFile, name: str) -> Unit:
+def _unit(check: Check, hint: PanelHints, name: str) -> Unit:
     unit = Unit(hint.unit)
     if unit in (Unit.COUNT, Unit.PER_SECOND):
         named = unit_of_column(check, name)
@@ -169,7 +169,7 @@ def _unit(check: Check, hint: PanelFile, name: str) -> Unit:
     return per_second(unit) if counter else unit
 
 
-def _legend(check: Check, hint: PanelFile) -> str:
+def _legend(check: Check, hint: PanelHints) -> str:
     """Grafana's `{{label}}` of our `{label}`, the target first; every label when the check does not say."""
     if hint.legend is not None:
         legend = re.sub(r"(?<!\{)\{(\w+)\}(?!\})", r"{{\1}}", hint.legend)
@@ -177,7 +177,7 @@ def _legend(check: Check, hint: PanelFile) -> str:
     return " ".join(f"{{{{{name}}}}}" for name in ("target", *check.labels))
 
 
-def _table_panel(check: Check, hint: PanelFile, first: str) -> Panel:
+def _table_panel(check: Check, hint: PanelHints, first: str) -> Panel:
     names = [first, *(name for name in check.exported if name != first)][:_TABLE_COLUMNS]
     exprs = [expr for name in names if (expr := _series(check, name)) is not None]
     sources = ["Value"] if len(names) == 1 else [f"Value #{chr(ord('A') + place)}" for place in range(len(names))]
@@ -202,10 +202,10 @@ def _table_panel(check: Check, hint: PanelFile, first: str) -> Panel:
     )
 
 
-def _cell_unit(check: Check, hint: PanelFile, name: str) -> str:
+def _cell_unit(check: Check, hint: PanelHints, name: str) -> str:
     """What `unit:` says is said of the panel's own column only."""
     own = hint.column is None or hint.column == name
-    return _unit(check, hint if own else hint.model_copy(update={"unit": "count"}), name).grafana
+    return _unit(check, hint if own else replace(hint, unit="count"), name).grafana
 
 
 def _table_colors(check: Check, name: str) -> tuple[Step, ...]:
@@ -214,7 +214,7 @@ def _table_colors(check: Check, name: str) -> tuple[Step, ...]:
     return () if steps == NEUTRAL else steps
 
 
-def _findings_panel(check: Check, hint: PanelFile) -> Panel:
+def _findings_panel(check: Check, hint: PanelHints) -> Panel:
     """For a check that exports nothing PromQL can draw: how much it found."""
     width, height = _SIZES[Kind.TIMESERIES]
     return Panel(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from dbwatch.catalogue.schema import CheckFile
+from dbwatch.catalogue.file import CheckFile
 from dbwatch.config.schema import ConfigFile
 from dbwatch.units import TIME_UNITS, parse_duration, parse_share
 

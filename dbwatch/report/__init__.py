@@ -14,7 +14,7 @@ from dbwatch.report.format import Format
 from dbwatch.report.verdict import exit_code, overall
 
 if TYPE_CHECKING:
-    from dbwatch.report.baseline import Comparison
+    from dbwatch.report.comparison import Comparison
     from dbwatch.store import TargetView
 
 __all__ = ["Format", "Manner", "exit_code", "overall", "render"]

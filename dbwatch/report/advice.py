@@ -39,7 +39,8 @@ def advice(target: Target, reason: Reason | None) -> Advice:
         case Reason.AUTH:
             who = f"user {target.user}" if target.user else "this user"
             return Advice(
-                f"the server turned {who} away: check the password and what the server allows", _login(target)
+                f"no login for {who}: check the password, where it comes from and what the server allows",
+                _login(target),
             )
         case Reason.NO_DATABASE:
             return Advice("the server is up, the database is not there: is its name right?", _login(target))

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,18 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dbwatch import __version__
 from dbwatch.errors import ConfigError
 from dbwatch.model import Finding, Status
+from dbwatch.report.comparison import Comparison, Fixed, Novelty
 from dbwatch.report.scalars import scalar_text
 from dbwatch.store import TargetView
 
 _MOST_BYTES = 64 * 1024 * 1024
-
-
-class Novelty(StrEnum):
-    """What a baseline says of a finding."""
-
-    NEW = "new"
-    WORSE = "worse"
-    UNCHANGED = "unchanged"
 
 
 class _Strict(BaseModel):
@@ -61,25 +52,6 @@ class Baseline(_Strict):
     dbwatch_version: str
     findings: list[Known] = Field(default_factory=list)
     unknown: list[Unanswered] = Field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """This run held against a baseline. `new_unknown` are checks that could look then and cannot now."""
-
-    recorded_at: datetime.datetime
-    marks: Mapping[tuple[str, str, str], Novelty]
-    fixed: tuple[Known, ...]
-    new_unknown: frozenset[tuple[str, str]]
-
-    def of(self, target: str, check: str, finding: Finding) -> Novelty:
-        return self.marks[target, check, scalar_text(finding.key)]
-
-    def is_news(self, target: str, check: str, finding: Finding) -> bool:
-        return self.of(target, check, finding) is not Novelty.UNCHANGED
-
-    def count(self, novelty: Novelty) -> int:
-        return sum(mark is novelty for mark in self.marks.values())
 
 
 def recorded(views: Sequence[TargetView], now: datetime.datetime, before: Baseline | None = None) -> Baseline:
@@ -138,7 +110,9 @@ def compare(baseline: Baseline, views: Sequence[TargetView]) -> Comparison:
         for finding in (check.outcome.findings if check.outcome is not None else ())
         for key in (scalar_text(finding.key),)
     }
-    fixed = tuple(known for place, known in before.items() if place not in marks and place[:2] in looked)
+    fixed = tuple(
+        Fixed(*place, known.status) for place, known in before.items() if place not in marks and place[:2] in looked
+    )
     unknown_before = {(each.target, each.check) for each in baseline.unknown}
     unknown = {(view.target.name, name) for view in views for name in _unknown(view)}
     return Comparison(baseline.recorded_at, marks, fixed, frozenset(unknown - unknown_before))

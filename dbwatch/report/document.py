@@ -17,7 +17,7 @@ from dbwatch import __version__
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.model import Facts, Finding, Outcome, Reason, Row, Status, worst
-from dbwatch.report.baseline import Comparison, Novelty
+from dbwatch.report.comparison import Comparison, Novelty
 from dbwatch.report.scalars import JsonValue, scalar_number, scalar_text
 from dbwatch.report.verdict import overall
 from dbwatch.store import CheckView, TargetView

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from dbwatch.catalogue import Check
 from dbwatch.model import Finding, Outcome, Reason, Status
-from dbwatch.report.baseline import Comparison
+from dbwatch.report.comparison import Comparison
 from dbwatch.report.measures import main_column, value_text
 from dbwatch.report.paper import STYLES, Paper, aligned, plain
 from dbwatch.template import visible

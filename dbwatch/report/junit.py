@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from dbwatch.catalogue import Check
 from dbwatch.model import Finding, Outcome, Status
-from dbwatch.report.baseline import Comparison
+from dbwatch.report.comparison import Comparison
 from dbwatch.report.document import worst_first
 from dbwatch.report.findings import reason_text
 from dbwatch.store import TargetView

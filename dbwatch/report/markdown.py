@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dbwatch import units
 from dbwatch.catalogue import Check
 from dbwatch.model import Finding, Outcome, Status
-from dbwatch.report.baseline import Comparison, Novelty
+from dbwatch.report.comparison import Comparison, Novelty
 from dbwatch.report.document import found_beside, worst_first
 from dbwatch.report.findings import reason_text
 from dbwatch.report.scalars import scalar_text

@@ -30,13 +30,13 @@ def render_nagios(views: Sequence[TargetView], *, duration_seconds: float) -> st
     """The output of the plug-in, ending in a newline."""
     told = [text for _, text in sorted(_told(views), key=lambda pair: -pair[0].severity)]
     outcomes = [check.outcome for view in views for check in view.checks if check.outcome is not None]
-    ok = sum(outcome.status in (Status.OK, Status.SKIPPED) for outcome in outcomes)
+    ok = sum(outcome.status is Status.OK for outcome in outcomes)
+    skipped = sum(outcome.status is Status.SKIPPED for outcome in outcomes)
     first = told[0].partition(" ")[2] if told else "no targets" if not views else "nothing found"
     more = f", {len(told) - 1} more" if len(told) > 1 else ""
     values, left = _performance(views, duration_seconds)
-    lines = [
-        f"DBWATCH {overall(views).upper()} - {first}{more}; {ok} of {len(outcomes)} checks ok | {' '.join(values)}"
-    ]
+    count = f"{ok} of {len(outcomes)} checks ok" + (f", {skipped} skipped" if skipped else "")
+    lines = [f"DBWATCH {overall(views).upper()} - {first}{more}; {count} | {' '.join(values)}"]
     lines += told[:MOST_LINES]
     if len(told) > MOST_LINES:
         lines.append(f"{len(told) - MOST_LINES} more: --format json shows all")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
 from dbwatch.model import Finding, Outcome, Reason, Status
-from dbwatch.report.baseline import Comparison
+from dbwatch.report.comparison import Comparison
 from dbwatch.store import CheckView, TargetView
 from dbwatch.units import duration_text
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from dbwatch import __version__
 from dbwatch.catalogue import Check
 from dbwatch.model import Finding, Status
-from dbwatch.report.baseline import Comparison, Novelty
+from dbwatch.report.comparison import Comparison, Novelty
 from dbwatch.report.document import worst_first
 from dbwatch.report.findings import reason_text
 from dbwatch.report.scalars import JsonValue, scalar_text

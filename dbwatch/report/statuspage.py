@@ -19,7 +19,7 @@ from dbwatch.store import TargetView
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from dbwatch.report.baseline import Comparison
+    from dbwatch.report.comparison import Comparison
 
 REFRESH_SECONDS: Final = 15
 

@@ -17,7 +17,7 @@ from dbwatch.catalogue import Check
 from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.model import Outcome, Reason, Status
 from dbwatch.report.advice import advice
-from dbwatch.report.baseline import Comparison, Novelty
+from dbwatch.report.comparison import Comparison, Novelty
 from dbwatch.report.document import found_beside, worst_first
 from dbwatch.report.findings import MOST_FINDINGS, Place, reason_text, words, write_found, write_unknown
 from dbwatch.report.paper import STYLES, Paper, plain

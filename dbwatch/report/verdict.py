@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dbwatch.model import Status
 
 if TYPE_CHECKING:
-    from dbwatch.report.baseline import Comparison
+    from dbwatch.report.comparison import Comparison
     from dbwatch.store import TargetView
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dbwatch.catalogue import Check
-from dbwatch.catalogue.schema import ColumnFile, Use
+from dbwatch.catalogue.schema import ColumnSpec, Use
 from dbwatch.errors import CheckError
 from dbwatch.model import RawRow, Reason, Row
 
@@ -68,7 +68,7 @@ def _text(value: object) -> str | None:
     return str(value)
 
 
-def _number(check: Check, name: str, column: ColumnFile, value: object) -> float | None:
+def _number(check: Check, name: str, column: ColumnSpec, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool):

@@ -16,13 +16,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dbwatch.web.users import Users
+if TYPE_CHECKING:
+    from dbwatch.web.users import Users
 
 MOST_REMEMBERED: Final = 256
 MOST_WAITING: Final = 32

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from dbwatch.web.peers import Peers
 from dbwatch.web.timeouts import TimedProtocol
-from dbwatch.web.tls import Tls
+
+if TYPE_CHECKING:
+    from dbwatch.web.tls import Tls
 
 HANDSHAKE_SECONDS: Final = 5.0
 # How long a peer may take to say goodbye.

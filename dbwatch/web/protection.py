@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import structlog
 
 from dbwatch.errors import ConfigError
-from dbwatch.web.settings import Loaded, Settings, load_settings
+from dbwatch.web.asked import Loaded, Settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -79,6 +79,9 @@ class Protection:
     def _load(self, path: Path) -> tuple[Loaded, _Seen]:
         # Looked at before they are read: what changes meanwhile is found at the next look.
         before = _look(self._tried)
+        # Imported where there is a file to be read: it takes pydantic, YAML and bcrypt, which most daemons need not.
+        from dbwatch.web.settings import load_settings
+
         loaded = load_settings(path)
         # A reading that failed may not have come to the files that the one in force was made of.
         files = loaded.files if loaded.settings is not None else (*loaded.files, *before)

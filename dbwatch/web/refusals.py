@@ -14,7 +14,7 @@ from typing import Final
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dbwatch.web.settings import Rate, Settings
+from dbwatch.web.asked import Rate, Settings
 
 LARGEST_HEADERS: Final = 16 * 1024
 """Bytes of a request line and its headers."""

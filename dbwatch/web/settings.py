@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from dbwatch.errors import ConfigError, Problem
 from dbwatch.secret import Secret
 from dbwatch.strictyaml import MAX_BYTES, Document, KeyPath, Node, read_file
 from dbwatch.validation import problems_of
+from dbwatch.web.asked import Loaded, Rate, Settings
 from dbwatch.web.configfile import TLS12_SUITES, ClientAuth, TlsFile, WebFile, header_problem
 from dbwatch.web.discretion import discreet, nameless
 from dbwatch.web.tls import Pems, Rules, Tls, TlsError, make_tls, sans_of
@@ -26,35 +26,6 @@ from dbwatch.web.users import Users, is_usable
 _TLS: Final = "tls_server_config"
 _USERS: Final = "basic_auth_users"
 _HSTS: Final = "Strict-Transport-Security"
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """`burst` requests at once, one more every `interval_seconds`."""
-
-    interval_seconds: float
-    burst: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the endpoint asks of its callers. The default asks nothing."""
-
-    tls: Tls | None = None
-    verifies_clients: bool = False
-    users: Users | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    rate: Rate | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """One reading: settings or problems, and the files it depended on."""
-
-    settings: Settings | None
-    problems: tuple[Problem, ...]
-    files: tuple[Path, ...]
 
 
 def load_settings(path: Path) -> Loaded:

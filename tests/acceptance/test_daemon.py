@@ -38,6 +38,20 @@ def daemon(world: World) -> Iterator[Daemon]:
         yield running
 
 
+def test_the_process_is_the_one_that_was_started_and_lighter(daemon: Daemon) -> None:
+    """It executes itself anew with what it has read."""
+    process = Path(f"/proc/{daemon.pid}")
+    assert process.joinpath("cmdline").read_bytes().split(b"\0")[1:4] == [b"-m", b"dbwatch", b"serve"]
+    loaded = process.joinpath("maps").read_text()
+    assert "psycopg" in loaded
+    assert "pydantic_core" not in loaded
+    assert not [file for file in process.joinpath("fd").iterdir() if "memfd" in str(file.readlink())]
+    variables = (line.split("=", 1) for line in process.joinpath("environ").read_text().split("\0") if "=" in line)
+    copied = {name: text for name, text in variables if name.startswith("DBWATCH_")}
+    assert copied
+    assert dbwatch("--version", env=copied).code == 0
+
+
 # -- pages -----------------------------------------------------------------------------------------
 
 

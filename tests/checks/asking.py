@@ -13,7 +13,7 @@ from dbwatch.catalogue.loader import load_check
 from dbwatch.config import Target
 from dbwatch.config.backup_schema import BackupsFile
 from dbwatch.config.schema import ExpectFile, MachineFile
-from dbwatch.config.target import Expect, Machine
+from dbwatch.config.settle import expect_of, machine_of
 from dbwatch.engines import Engines
 from dbwatch.engines.base import Adapter
 from dbwatch.engines.hosts import HostTold, VolumeSpace
@@ -49,9 +49,9 @@ def with_extras(target: Target, case: Case, folder: Path) -> Target:
     if "connect_timeout" in extras:
         target = replace(target, connect_timeout=float(extras.pop("connect_timeout")))
     if "expect" in extras:
-        target = replace(target, expect=Expect.of(ExpectFile.model_validate(extras.pop("expect"))))
+        target = replace(target, expect=expect_of(ExpectFile.model_validate(extras.pop("expect"))))
     if "machine" in extras:
-        target = replace(target, machine=Machine.of(MachineFile.model_validate(extras.pop("machine"))))
+        target = replace(target, machine=machine_of(MachineFile.model_validate(extras.pop("machine"))))
     extras.pop("host", None)
     if extras:
         raise ValueError(f"the case's target knows no {', '.join(extras)}")

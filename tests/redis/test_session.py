@@ -159,8 +159,8 @@ def test_other_commands_give_fields_too(redis_server: RedisServer) -> None:
         ("CLIENT INFO", "id", 1),
     ):
         fields = {
-            "hits": hits.model_copy(update={"field": field}),
-            "noeviction": expired.model_copy(update={"field": "no"}),
+            "hits": replace(hits, field=field),
+            "noeviction": replace(expired, field="no"),
         }
         row = session.measure(replace(base, command=command, fields=fields, columns=columns), Deadline.after(20)).rows[
             0

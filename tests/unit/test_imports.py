@@ -32,11 +32,23 @@ def loaded_by(*statements: str) -> set[str]:
         ),
         (
             [
-                "import dbwatch.cli.app, dbwatch.cli.serve",
+                "import dbwatch.cli.handover, dbwatch.cli.serving",
                 "import dbwatch.engines.postgres.adapter, dbwatch.engines.redis.adapter",
             ],
-            {"rich", "jinja2", "pygments", "dbwatch.render", "dbwatch.report.text", "dbwatch.doctor", "dbwatch.adhoc"},
-            930,
+            {
+                "rich",
+                "jinja2",
+                "pygments",
+                "pydantic",
+                "yaml",
+                "typer",
+                "bcrypt",
+                "dbwatch.render",
+                "dbwatch.report.text",
+                "dbwatch.doctor",
+                "dbwatch.adhoc",
+            },
+            840,
         ),
     ],
     ids=["help", "serve"],
@@ -49,4 +61,4 @@ def test_a_command_loads_what_it_uses(statements: list[str], never: set[str], mo
 
 def test_the_daemon_leaves_what_it_does_without_to_others() -> None:
     """It is kept from loading rich while its log is set up; a report in the same process still has it."""
-    assert "rich.console" in loaded_by("import dbwatch.cli.serve", "import rich.console")
+    assert "rich.console" in loaded_by("import dbwatch.cli.serving", "import rich.console")

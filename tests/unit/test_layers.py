@@ -13,16 +13,16 @@ PACKAGE = Path(__file__).resolve().parents[2] / "dbwatch"
 
 # Lowest first. A module may import its own layer and those below it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__init__", "model", "secret", "units", "bundled", "deadline"),
+    ("__init__", "model", "secret", "units", "bundled", "deadline", "garbage"),
     ("errors", "template", "levels"),
     ("strictyaml",),
     ("validation",),
     ("catalogue", "config"),
     ("engines",),
     ("runner",),
-    ("store", "turns", "backoff", "budget"),
+    ("store", "turns", "backoff", "budget", "unanswered"),
     ("announcer",),
-    ("lanes", "schedule", "logs", "garbage"),
+    ("lanes", "schedule", "logs"),
     ("exposition", "report", "render"),
     ("web",),
     ("adhoc", "daemon", "diagnose", "doctor"),

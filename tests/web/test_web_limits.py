@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from dbwatch.web.asked import Rate
 from dbwatch.web.peers import Peers, most_peers
 from dbwatch.web.refusals import LARGEST_HEADERS, Bucket, refusal
-from dbwatch.web.settings import Rate
 
 
 def scope(path: bytes = b"/metrics", **headers: bytes) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from dbwatch.config import Config, zero_config
 from dbwatch.daemon import Daemon
 from dbwatch.errors import ConfigError
 from dbwatch.web import Protection, WebServer, exposure, protection
+from dbwatch.web.asked import Settings
 from dbwatch.web.door import Door
-from dbwatch.web.settings import Settings
 from dbwatch.web.timeouts import TimedProtocol
 from dbwatch.web.users import Users
 from tests.faults.authority import Authority, Pair

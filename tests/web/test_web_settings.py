@@ -9,7 +9,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from dbwatch.web.settings import Loaded, Settings, load_settings
+from dbwatch.web.asked import Loaded, Settings
+from dbwatch.web.settings import load_settings
 from tests.faults.authority import Authority, Pair
 
 HASH = bcrypt.hashpw(b"sesame", b"$2b$04$abcdefghijklmnopqrstuu").decode()

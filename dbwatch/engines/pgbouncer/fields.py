@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbwatch.catalogue import Check
-from dbwatch.catalogue.schema import FieldFile, Use
+from dbwatch.catalogue.schema import FieldSpec, Use
 from dbwatch.config import Target
 from dbwatch.config.url import CONSOLE
 from dbwatch.engines.pgbouncer.console import Cells, Shown, number
@@ -40,7 +40,7 @@ def is_watched(database: str, target: Target) -> bool:
     return database != CONSOLE and target.watches_database(database)
 
 
-def _value(check: Check, name: str, wanted: FieldFile, row: Cells) -> Value:
+def _value(check: Check, name: str, wanted: FieldSpec, row: Cells) -> Value:
     column = check.columns[name]
     cell = row.get(wanted.field)
     if column.use is Use.LABEL or column.type == "text":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from dbwatch.catalogue import Check
-from dbwatch.catalogue.schema import FieldFile, Use
+from dbwatch.catalogue.schema import FieldSpec, Use
 from dbwatch.engines.redis.commands import Fields
 from dbwatch.errors import CheckError
 from dbwatch.model import RawRow, Reason, Value
@@ -49,7 +49,7 @@ def error_count(info: Fields, code: str) -> float | None:
     return number(info, f"errorstat_{code}.count") or 0.0
 
 
-def _number(check: Check, wanted: FieldFile, fields: Fields) -> float | None:
+def _number(check: Check, wanted: FieldSpec, fields: Fields) -> float | None:
     text = fields.get(wanted.field)
     if text is None:
         return wanted.default

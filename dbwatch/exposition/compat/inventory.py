@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from dbwatch.catalogue.collectors import Collectors
+from dbwatch.catalogue.collected import Collectors
 from dbwatch.catalogue.families import Exporter
 from dbwatch.exposition.compat.own import OWN
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dbwatch.catalogue.collector import SERVER_LABEL, TARGET_LABEL
-from dbwatch.catalogue.families import Collector, Family, Kind
+from dbwatch.catalogue.families import SERVER_LABEL, TARGET_LABEL, Collector, Family, Kind
 from dbwatch.config import Target
 from dbwatch.exposition.block import Part, lines_of, plain
 from dbwatch.exposition.labels import clean

@@ -8,7 +8,8 @@ import pytest
 
 from dbwatch.bundled import bundled
 from dbwatch.catalogue import load_catalogue
-from dbwatch.catalogue.collectors import Collectors, load_collectors
+from dbwatch.catalogue.collected import Collectors
+from dbwatch.catalogue.collectors import load_collectors
 from dbwatch.catalogue.families import Exporter, Family, Kind
 from dbwatch.errors import ConfigError
 from dbwatch.model import Engine

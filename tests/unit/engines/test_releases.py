@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -156,7 +157,7 @@ def test_a_release_without_security_fixes_may_wait_for_two_months() -> None:
 
     def status(days: int) -> Status:
         today = datetime.date(2026, 2, 26) + datetime.timedelta(days=days)
-        table = POSTGRES.model_copy(update={"as_of": today, "releases": only})
+        table = replace(POSTGRES, as_of=today, releases=only)
         return _verdict(check, outdated_row(table, (18, 2), "18.2", today), today)[0]
 
     assert [status(days) for days in (59, 60, 61)] == [Status.OK, Status.OK, Status.WARNING]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbwatch.engines import releases_refresh
-from dbwatch.engines.releases import TABLE, Releases, read_table
+from dbwatch.engines.releases import TABLE, read_table, releases_of
 from dbwatch.engines.releases_refresh import refreshed
 from dbwatch.strictyaml import read
 
@@ -34,7 +34,7 @@ def _feed(product: str) -> bytes:
 
 def test_what_is_new_comes_in() -> None:
     text, told = refreshed(TEXT, _feed, TODAY)
-    products = Releases.model_validate(read(text, "new").data).products
+    products = releases_of(read(text, "new")).products
     redis, valkey = products["redis"], products["valkey"]
     assert {product.as_of for product in products.values() if not product.by_hand} == {TODAY}
     assert redis.releases[0].date == datetime.date(2026, 12, 20)

@@ -9,7 +9,7 @@ import pytest
 from dbwatch.bundled import bundled
 from dbwatch.catalogue import Check
 from dbwatch.catalogue.loader import load_check
-from dbwatch.catalogue.schema import FieldFile
+from dbwatch.catalogue.schema import FieldSpec
 from dbwatch.config import Target
 from dbwatch.engines.redis.commands import acl_rule, fields_of, words_of
 from dbwatch.engines.redis.facts import facts_of, version_tuple
@@ -127,10 +127,10 @@ def test_a_missing_field_is_null_and_never_zero() -> None:
 def test_fields_are_scaled_compared_and_defaulted() -> None:
     base = check("redis_hit_ratio")
     fields = {
-        "hits": FieldFile(field="ms", scale=0.001),
-        "misses": FieldFile(field="absent", default=0),
-        "expired": FieldFile(field="inf"),
-        "noeviction": FieldFile(field="status", equals="ok"),
+        "hits": FieldSpec(field="ms", scale=0.001),
+        "misses": FieldSpec(field="absent", default=0),
+        "expired": FieldSpec(field="inf"),
+        "noeviction": FieldSpec(field="status", equals="ok"),
     }
     row = row_of(replace(base, fields=fields), {"ms": "1500", "status": "err", "inf": "inf"})
     assert row == {"hits": 1.5, "misses": 0.0, "expired": None, "noeviction": 0.0}

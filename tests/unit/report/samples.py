@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dbwatch.catalogue import Check
-from dbwatch.catalogue.check import CheckBuilder
-from dbwatch.catalogue.schema import CheckFile
+from dbwatch.catalogue.building import CheckBuilder
+from dbwatch.catalogue.file import CheckFile
 from dbwatch.config import Target
 from dbwatch.model import Engine, Facts, Finding, Outcome, Reason, Role, Row, Status, worst
 from dbwatch.store import CheckView, TargetState, TargetView

@@ -13,7 +13,8 @@ import pytest
 from dbwatch.errors import ConfigError
 from dbwatch.model import Status
 from dbwatch.report import Format, Manner, exit_code, render
-from dbwatch.report.baseline import Comparison, Novelty, baseline_text, compare, load_baseline, recorded
+from dbwatch.report.baseline import baseline_text, compare, load_baseline, recorded
+from dbwatch.report.comparison import Comparison, Novelty
 from dbwatch.store import TargetView
 from tests.unit.report.samples import (
     REPLICATION_SLOT,

@@ -45,7 +45,7 @@ def test_the_first_line_says_the_worst_and_the_others_follow() -> None:
     text, _, rest = output(troubled(), unreachable())
     assert text == (
         'DBWATCH CRITICAL - orders replication_slot: slot "debezium" keeps 38 GiB and is lost in about 2 h at '
-        "5 MiB/s, 4 more; 45 of 51 checks ok"
+        "5 MiB/s, 4 more; 44 of 51 checks ok, 1 skipped"
     )
     assert [line.split(" ")[0] for line in rest] == ["CRITICAL", "UNKNOWN", "UNKNOWN", "WARNING", "WARNING"]
     assert "UNKNOWN cache unreachable: refused: Connection refused at cache:6379" in rest
