@@ -84,6 +84,9 @@ class Budget:
         self._clock = clock
         self._costs: dict[str, deque[float]] = {}
         self._in_vain: set[str] = set()
+        self._ran: dict[str, float] = {}
+        self._passed_over: set[str] = set()
+        self._pauses: dict[str, float] = {}
         self._spent: deque[tuple[float, float]] = deque()
         self._looked = -math.inf
         self.stretches: Mapping[str, float] = {}
@@ -100,16 +103,32 @@ class Budget:
         paid = seconds if outcome.check in self._costs else 0.0
         self._learn(outcome)
         now = self._clock()
+        self._came(outcome.check, now)
         is_over = self._spend(now, paid) > self._share * WINDOW_SECONDS
         if now - self._looked < LOOK_SECONDS or not (is_over or self.stretches):
             return {}
         self._looked = now
-        return self._swap(self._stretched(self._share))
+        return self._swap(self._stretched(self._share, now))
 
-    def forget(self, check: str) -> None:
-        """Of a check that is not asked for the time being: it costs nothing."""
-        self._costs.pop(check, None)
-        self._in_vain.discard(check)
+    def pass_over(self, check: str) -> None:
+        """The turn of a check went by, because nobody wants to know. What it costs is spread over the pause."""
+        self._passed_over.add(check)
+
+    def _came(self, check: str, now: float) -> None:
+        """A check ran; if its turns went by before, they will again."""
+        if check in self._passed_over:
+            self._pauses[check] = now - self._ran.get(check, now)
+        else:
+            self._pauses.pop(check, None)
+        self._passed_over.discard(check)
+        self._ran[check] = now
+
+    def _pace(self, check: str, now: float) -> Pace:
+        """The check's own, or that at which it runs while its turns go by: to stretch that is not for us."""
+        if check not in self._passed_over and check not in self._pauses:
+            return self._paces[check]
+        since = now - self._ran.get(check, now)
+        return Pace(max(self._paces[check].interval_seconds, self._pauses.get(check, 0.0), since), 1.0)
 
     def _learn(self, outcome: Outcome) -> None:
         """The price of a check. Those of a server that hung are forgotten by all when it answers one of them again."""
@@ -132,13 +151,13 @@ class Budget:
             self._spent.popleft()
         return math.fsum(cost for _, cost in self._spent)
 
-    def _stretched(self, share: float) -> Mapping[str, float]:
+    def _stretched(self, share: float, now: float) -> Mapping[str, float]:
         """At once as long as needed; shorter by one step a look, and only when there is clearly room for it."""
+        paces = {name: self._pace(name, now) for name in self._costs}
         loads = {
-            name: median_low(costs or (0.0,)) / self._paces[name].interval_seconds
-            for name, costs in self._costs.items()
+            name: median_low(costs or (0.0,)) / paces[name].interval_seconds for name, costs in self._costs.items()
         }
-        most = {name: self._paces[name].most for name in loads}
+        most = {name: pace.most for name, pace in paces.items()}
         needed, roomy = least_stretches(loads, most, share), least_stretches(loads, most, _COMFORT * share)
         found: dict[str, float] = {}
         for name in loads:

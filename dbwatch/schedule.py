@@ -22,13 +22,16 @@ from apscheduler.triggers.base import BaseTrigger
 
 from dbwatch.budget import Budget, paces_of
 from dbwatch.catalogue import Check
+from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.lanes import Lane
-from dbwatch.model import Reason
+from dbwatch.model import Outcome, Reason
+from dbwatch.unanswered import Unanswered
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 TICK_SECONDS = 5.0
 SECOND_READING_SECONDS = 10.0
+ASKED_AGAIN_SECONDS = 30.0
 _CLOCK_STEP_SECONDS = 30.0
 _SHUT_SECONDS = 2.0
 
@@ -97,6 +100,8 @@ class Scheduler:
         self._executors: dict[str, ThreadPoolExecutor] = {}
         self._first: dict[str, set[str]] = {}
         self._idle: set[str] = set()
+        self._unanswered: dict[str, Unanswered] = {}
+        self._soon: dict[str, datetime.datetime] = {}
         self._started = False
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -128,6 +133,7 @@ class Scheduler:
         with self._lock:
             self._lanes[name] = lane
             self._first[name] = set(lane.checks)
+            self._unanswered[name] = Unanswered()
             executor = self._executors[name] = ThreadPoolExecutor(1)
         self._scheduler.add_executor(executor, f"lane:{name}")
         now = datetime.datetime.now(tz=datetime.UTC)
@@ -154,11 +160,13 @@ class Scheduler:
             if lane is None:
                 return
             self._first.pop(target, None)
+            self._unanswered.pop(target, None)
             self._idle.discard(target)
             executor = self._executors.pop(target)
         for name in (*lane.checks, *lane.collectors):
             if self._scheduler.get_job(f"{target}:{name}") is not None:
                 self._scheduler.remove_job(f"{target}:{name}")
+            self._soon.pop(f"{target}:{name}", None)
         self._scheduler.remove_executor(f"lane:{target}", shutdown=False)
         executor.shutdown(wait=False)
         lane.shut()
@@ -182,9 +190,10 @@ class Scheduler:
             thread.join(max(0.0, limit - time.monotonic()))
 
     def _run(self, lane: Lane, check: str, budget: Budget) -> None:
+        self._soon.pop(f"{lane.target.name}:{check}", None)
         if not lane.wants(check):
             self._idle.add(lane.target.name)
-            budget.forget(check)
+            budget.pass_over(check)
             return
         if check in lane.collectors:
             self._resume(lane, lane.collectors[check])
@@ -200,10 +209,28 @@ class Scheduler:
             self._bring_forward(f"{lane.target.name}:{check}", SECOND_READING_SECONDS)
         if changed := budget.count(outcome):
             self._pace(lane, changed, budget.stretches)
+        self._ask_again(lane, outcome)
+
+    def _ask_again(self, lane: Lane, outcome: Outcome) -> None:
+        """What found no answer, soon after the server has answered something else."""
+        with self._lock:
+            unanswered = self._unanswered.get(lane.target.name) if self._is_ours(lane) else None
+        if unanswered is None:
+            return
+        check = lane.checks.get(outcome.check)
+        if check is None or check.probe == CONNECT_PROBE:
+            return
+        for name in unanswered.note(outcome):
+            apart = hashed_offset(lane.target.name, name, ASKED_AGAIN_SECONDS)
+            self._bring_forward(f"{lane.target.name}:{name}", ASKED_AGAIN_SECONDS / 2 + apart)
+
+    def _is_ours(self, lane: Lane) -> bool:
+        """False for one that was removed while it ran; another may have its target's name by now."""
+        return self._lanes.get(lane.target.name) is lane
 
     def _pace(self, lane: Lane, changed: Mapping[str, float], stretches: Mapping[str, float]) -> None:
         with self._lock:
-            if self._lanes.get(lane.target.name) is not lane:
+            if not self._is_ours(lane):
                 return
         for name, stretch in changed.items():
             check = lane.checks.get(name) or lane.collectors[name]
@@ -212,6 +239,8 @@ class Scheduler:
                 # Late behind slow ones it is still to run: its next turn may be an hour away.
                 self._scheduler.modify_job(job_id, misfire_grace_time=_grace(trigger))
                 self._scheduler.reschedule_job(job_id, trigger=trigger)
+            if (at := self._soon.get(job_id)) is not None:
+                self._move_up(job_id, at)
         self._on_paced(lane, stretches)
 
     def _resume(self, lane: Lane, collector: Check) -> None:
@@ -225,10 +254,16 @@ class Scheduler:
     def _bring_forward(self, job_id: str, seconds: float) -> None:
         """Run a job in `seconds` when its own time is later, so that the second reading comes soon."""
         at = datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(seconds=seconds)
+        if self._move_up(job_id, at):
+            self._soon[job_id] = at
+
+    def _move_up(self, job_id: str, at: datetime.datetime) -> bool:
         job = self._scheduler.get_job(job_id)
-        if job is not None and job.next_run_time is not None and job.next_run_time > at:
-            with contextlib.suppress(JobLookupError):
-                job.modify(next_run_time=at)
+        if job is None or job.next_run_time is None or job.next_run_time <= at:
+            return False
+        with contextlib.suppress(JobLookupError):
+            job.modify(next_run_time=at)
+        return True
 
     def _tick(self) -> None:
         """Proof of life."""

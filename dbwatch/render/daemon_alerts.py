@@ -14,6 +14,7 @@ from dbwatch.render.self_alert import SelfAlert
 _SEEN: Final = "count_over_time(dbwatch_build_info[1d])"
 _TOLD: Final = 'ALERTS{alertname="DbwatchDown",alertstate="firing"}'
 _HAD: Final = "max by (job, instance, target) (last_over_time(dbwatch_target_up[3h]))"
+_TAKEN_OVER: Final = "(dbwatch_target_up unless dbwatch_target_up offset 3h)"
 
 
 def daemon_alerts() -> tuple[SelfAlert, ...]:
@@ -101,7 +102,9 @@ def target_alerts(catalogue: Catalogue) -> tuple[SelfAlert, ...]:
             "DbwatchTargetMissing",
             Status.WARNING,
             # Lost by a daemon that runs, or by one that is gone from its job while no other there watches the target.
-            f"{_HAD}\nunless {SAME_TARGET} dbwatch_target_up\nand on (job, instance) up == 1\n"
+            # Of two that watch the same each is missed; a shard that has it now, and had not, took it over.
+            f"{_HAD}\nunless {SAME_TARGET} dbwatch_target_up\nunless on (job, target) {_TAKEN_OVER}\n"
+            "and on (job, instance) up == 1\n"
             f"or (\n  {_HAD}\n  unless on (job, target) dbwatch_target_up\n  unless on (job, instance) up\n)",
             600,
             "A target is no longer watched.",

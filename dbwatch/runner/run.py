@@ -26,6 +26,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _MOST_TOLD = 3
 _NEARLY = 0.1
 _FIRST_READING = "the first reading; the verdict follows with the second"
+_ASKING = ("query", "fetch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,7 @@ class Runner:
             remedy=remedy,
             step=step,
             duration_seconds=spent,
-            # What was asked in vain was asked: a query that runs into its limit is the dearest of all.
-            database_seconds=spent if error.reason is Reason.TIMEOUT else 0.0,
+            database_seconds=spent if _asked_in_vain(error) else 0.0,
             finished=now,
             finished_at_seconds=time.time(),
         )
@@ -104,20 +104,21 @@ class Runner:
         facts: Facts | None = None,
     ) -> Run:
         started = time.monotonic()
+        measurement: Measurement | None = None
         try:
             measurement = measure()
             rows = fit(check, measurement.rows)
             outcome = self._judged(check, rows, measurement, before, lifetime=lifetime)
         except (CheckError, TargetError) as error:
-            return Run(self.failed(check, error, started=started, facts=facts))
+            return Run(_at_cost(self.failed(check, error, started=started, facts=facts), measurement))
         except Exception as error:
             log.exception("check crashed", target=self.target.name, check=check.name)
             bug = CheckError(Reason.ERROR, f"internal error in {check.name}: {type(error).__name__}", step="internal")
-            return Run(self.failed(check, bug, started=started))
+            return Run(_at_cost(self.failed(check, bug, started=started), measurement))
         if not measurement.rows and measurement.failed:
             first = next(iter(measurement.failed.values()))
             told = CheckError(first.reason, _unseen(measurement), step=first.step, remedy=first.remedy)
-            return Run(self.failed(check, told, started=started, facts=facts))
+            return Run(_at_cost(self.failed(check, told, started=started, facts=facts), measurement))
         memory = reading(check, rows, measurement.read_at, before)
         if check.sampled and before is None and not lifetime and outcome.status is Status.OK and rows:
             outcome = replace(outcome, status=Status.UNKNOWN, reason=Reason.NO_BASELINE, summary=_FIRST_READING)
@@ -125,11 +126,10 @@ class Runner:
         outcome = replace(
             outcome,
             duration_seconds=now - started,
-            database_seconds=measurement.database_seconds,
             finished=now,
             finished_at_seconds=time.time(),
         )
-        return Run(outcome, memory)
+        return Run(_at_cost(outcome, measurement), memory)
 
     def _judged(
         self, check: Check, rows: tuple[Row, ...], measurement: Measurement, before: Reading | None, *, lifetime: bool
@@ -165,6 +165,20 @@ class Runner:
             # What is hidden for want of a right or of statistics stays so; a lock is gone at the next look.
             partial=bool(measurement.failed) or any(e.reason is Reason.LOCK for e in measurement.hidden.values()),
         )
+
+
+def _asked_in_vain(error: CheckError | TargetError) -> bool:
+    """Whether the server worked for us until it failed: the dearest of all end so. Waiting for a lock is no work."""
+    is_asking = isinstance(error, CheckError) and error.step in _ASKING and error.reason is not Reason.LOCK
+    return is_asking or error.reason is Reason.TIMEOUT
+
+
+def _at_cost(outcome: Outcome, measurement: Measurement | None) -> Outcome:
+    """With what the server was measured to take. Where a part failed nobody knows its share: all of the run counts."""
+    if measurement is None:
+        return outcome
+    in_vain = any(_asked_in_vain(error) for error in measurement.failed.values())
+    return replace(outcome, database_seconds=outcome.duration_seconds if in_vain else measurement.database_seconds)
 
 
 def _unseen(measurement: Measurement) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 
 from hypothesis import given
@@ -155,14 +156,40 @@ def test_who_could_not_ask_has_learned_no_price() -> None:
     assert world.budget.stretches == held
 
 
-def test_who_is_not_asked_at_all_costs_nothing() -> None:
+def test_who_is_not_asked_at_all_costs_nothing_in_the_end() -> None:
     world = World(minutes("a", "b"))
     world.costs = {"a": 2.0, "b": 0.2}
     world.watch(WINDOW_SECONDS)
     assert set(world.budget.stretches) == {"a", "b"}
-    world.budget.forget("a")
-    world.now += LOOK_SECONDS
-    assert world.count("b", 0.2) == {"a": 1.0, "b": 1.0}
+    world.budget.pass_over("a")
+    world.now += 2 * WINDOW_SECONDS
+    for _ in range(5):
+        world.now += LOOK_SECONDS
+        world.count("b", 0.2)
+    assert world.budget.stretches == {}
+
+
+def test_what_runs_now_and_then_though_nobody_asks_is_paid_for() -> None:
+    """As the collectors of a page do that nobody scrapes: their turns go by, but for one every five minutes."""
+    world = World({"page": Pace(15.0, MOST), **minutes("dear", "cheap")})
+    world.costs = {"page": 1.2, "dear": 0.24, "cheap": 0.001}
+    page_ran = -math.inf
+    seen = set()
+    while world.now < 4 * WINDOW_SECONDS:
+        world.now += 15.0
+        for name in ("page", "dear", "cheap"):
+            if world.due[name] > world.now:
+                continue
+            if name == "page" and world.now < page_ran + 300:
+                world.budget.pass_over(name)
+            else:
+                page_ran = world.now if name == "page" else page_ran
+                world.spent += world.costs[name]
+                world.count(name, world.costs[name])
+            world.due[name] = world.now + world.interval(name)
+        if world.now > 2 * WINDOW_SECONDS:
+            seen.add(tuple(world.budget.stretches.items()))
+    assert seen == {(("dear", 4.0),)}, "0.4 % is the page's, whoever asks, and 0.1 % is left"
 
 
 def test_without_a_budget_nothing_is_stretched() -> None:

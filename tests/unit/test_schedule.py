@@ -16,9 +16,11 @@ from dbwatch import schedule
 from dbwatch.budget import Budget
 from dbwatch.catalogue import Check
 from dbwatch.config import Target
+from dbwatch.engines.base import CONNECT_PROBE
 from dbwatch.lanes import Lane
-from dbwatch.model import Engine
+from dbwatch.model import Engine, Outcome, Reason, Status
 from dbwatch.schedule import HashedInterval, hashed_offset
+from dbwatch.unanswered import Unanswered
 
 
 @given(
@@ -126,7 +128,7 @@ def test_collectors_that_nobody_wants_do_not_run_and_the_slow_ones_come_back_at_
             run=run,
         ),
     )
-    budget = cast("Budget", SimpleNamespace(count=lambda _outcome: {}, forget=lambda _check: None))
+    budget = cast("Budget", SimpleNamespace(count=lambda _outcome: {}, pass_over=lambda _check: None))
     scheduler = schedule.Scheduler(lambda _target, _check: None)
     scheduler._bring_forward = lambda job_id, seconds: brought.append(f"{job_id} {seconds}")  # type: ignore[method-assign]
     for name in collectors:
@@ -150,3 +152,59 @@ def test_a_run_that_is_rare_may_be_as_late_as_its_turns_are_apart() -> None:
         scheduler._pace(lane, {"c": stretch}, {})
         graces.append((job.misfire_grace_time, job.trigger.interval))
     assert graces == [(960, 960.0), (60, 60.0)]
+
+
+def scheduled(*names: str) -> tuple[schedule.Scheduler, Lane]:
+    """A scheduler, not started, with a lane of such hourly checks, all due in an hour."""
+    checks = {
+        name: SimpleNamespace(name=name, every=3600.0, collector=None, probe=None, sampled=False) for name in names
+    }
+    lane = cast("Lane", SimpleNamespace(target=Target("t", Engine.POSTGRES), checks=checks, collectors={}))
+    scheduler = schedule.Scheduler(lambda _target, _check: None)
+    scheduler._lanes["t"] = lane
+    scheduler._unanswered["t"] = Unanswered()
+    at = datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(hours=1)
+    for name, check in checks.items():
+        trigger = schedule.trigger_of(lane, cast("Check", check))
+        scheduler._scheduler.add_job(print, trigger, id=f"t:{name}", next_run_time=at)
+    return scheduler, lane
+
+
+def due(scheduler: schedule.Scheduler, name: str) -> float:
+    """In how many seconds."""
+    at = scheduler._scheduler.get_job(f"t:{name}").next_run_time
+    return float((at - datetime.datetime.now(tz=datetime.UTC)).total_seconds())
+
+
+def test_what_found_no_answer_is_asked_once_more_when_the_server_answers() -> None:
+    """Not at its own time: it would say for an hour what was true for the seconds of a restart."""
+    scheduler, lane = scheduled("lost", "slow", "well", "up")
+    cast("dict[str, SimpleNamespace]", lane.checks)["up"].probe = CONNECT_PROBE
+
+    def ran(name: str, status: Status, reason: Reason | None = None) -> None:
+        scheduler._ask_again(lane, Outcome("t", name, status, "", reason=reason))
+
+    ran("lost", Status.UNKNOWN, Reason.CONNECTION_LOST)
+    ran("slow", Status.UNKNOWN, Reason.TIMEOUT)
+    ran("up", Status.CRITICAL)
+    assert due(scheduler, "lost") > 3000, "that nobody can connect is an answer of the probe, not of the server"
+    ran("well", Status.OK)
+    assert max(due(scheduler, "lost"), due(scheduler, "slow")) < 60 < 3000 < due(scheduler, "well")
+    ran("lost", Status.OK)
+    later = datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(hours=1)
+    scheduler._scheduler.get_job("t:slow").modify(next_run_time=later)
+    ran("slow", Status.UNKNOWN, Reason.TIMEOUT)
+    ran("well", Status.OK)
+    assert due(scheduler, "slow") > 3000, "once is enough, or the dearest would run all the time"
+    ran("slow", Status.OK)
+    ran("slow", Status.UNKNOWN, Reason.TIMEOUT)
+    ran("well", Status.OK)
+    assert due(scheduler, "slow") < 60
+
+
+def test_a_check_that_waits_longer_keeps_the_turn_that_was_brought_forward() -> None:
+    """Its second reading would come in an hour, and until then it would say that there is none."""
+    scheduler, lane = scheduled("half_seen")
+    scheduler._bring_forward("t:half_seen", 10.0)
+    scheduler._pace(lane, {"half_seen": 4.0}, {})
+    assert due(scheduler, "half_seen") < 11

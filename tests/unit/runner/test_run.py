@@ -207,3 +207,34 @@ def test_databases_that_were_hidden_are_named(tmp_path: Path, target: Target, wa
     outcome = runner(target, watchdog).run(make_check(tmp_path), Partly([[row()]]), lifetime=True).outcome
     assert outcome.status is Status.OK
     assert outcome.summary == "nothing found; nothing seen in 1 databases: vault (privilege)"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_paid"),
+    [
+        (CheckError(Reason.RESOURCES, "temporary file size exceeds temp_file_limit", step="query"), True),
+        (ConnectionLost(Reason.CONNECTION_LOST, "the connection was lost", step="fetch"), True),
+        (CheckError(Reason.TIMEOUT, "no answer in time", step="begin"), True),
+        (CheckError(Reason.LOCK, "canceling statement due to lock timeout", step="query"), False),
+        (CheckError(Reason.ERROR, "internal error", step="internal"), False),
+    ],
+)
+def test_what_was_asked_in_vain_was_paid_for(
+    tmp_path: Path, target: Target, watchdog: Watchdog, error: CheckError, is_paid: bool
+) -> None:
+    class Partly(FakeSession):
+        def measure(self, check: Check, deadline: Deadline) -> Measurement:
+            return replace(super().measure(check, deadline), failed={"shop": error})
+
+    for session in (FakeSession([error]), Partly([[]]), Partly([[row()]])):
+        outcome = runner(target, watchdog).run(make_check(tmp_path), session, lifetime=True).outcome
+        assert outcome.status is Status.UNKNOWN
+        if is_paid:
+            assert outcome.database_seconds == outcome.duration_seconds > 0
+        else:
+            assert outcome.database_seconds == (0.002 if isinstance(session, Partly) else 0.0), "what the others took"
+
+
+def test_an_answer_that_does_not_fit_was_paid_for(tmp_path: Path, target: Target, watchdog: Watchdog) -> None:
+    outcome = runner(target, watchdog).run(make_check(tmp_path), FakeSession([[row(), row()]]), lifetime=True).outcome
+    assert (outcome.reason, outcome.database_seconds) == (Reason.BAD_RESULT, 0.002)
