@@ -13,6 +13,7 @@ from dbwatch.render.markdown import GENERATED, code, table
 from dbwatch.strictyaml import read
 
 PATH: Final = "docs/coverage.md"
+_FILE: Final = "dbwatch/render/rules.yaml"
 
 _INTRODUCTION: Final = """\
 Every rule has the checks that answer it, or the reason why none can. A check that runs only when somebody enables it or
@@ -31,13 +32,20 @@ class Rule:
 
 def rules() -> tuple[Rule, ...]:
     """All rules, in the order of the file."""
-    source = resources.files("dbwatch.render").joinpath("rules.yaml")
-    data = read(source.read_bytes(), "dbwatch/render/rules.yaml").data
+    return read_rules(resources.files("dbwatch.render").joinpath("rules.yaml").read_bytes())
+
+
+def read_rules(text: bytes) -> tuple[Rule, ...]:
+    """Raises ConfigError."""
+    data = read(text, _FILE).data
     if not isinstance(data, dict):
-        raise ConfigError.of("dbwatch/render/rules.yaml", "holds no rules")
+        raise ConfigError.of(_FILE, "holds no rules")
     found = []
     for name, entry in data.items():
         fields: Mapping[str, object] = entry if isinstance(entry, dict) else {}
+        # A comma in a text without quotes begins another key, and the text would end there unnoticed.
+        if unknown := fields.keys() - {"rule", "otherwise"}:
+            raise ConfigError.of(_FILE, f"{name}: {sorted(unknown)[0]!r} is not a known key")
         otherwise = fields.get("otherwise")
         found.append(Rule(name, str(fields.get("rule", "")), str(otherwise) if otherwise is not None else None))
     return tuple(found)

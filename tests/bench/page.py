@@ -113,8 +113,12 @@ def _light(noted: Mapping[str, Mapping[str, Any]]) -> str:
         largest = sorted(size["largest"], key=lambda name: -size["largest"][name])[:3]
         said = ", ".join(f"{name} {size['largest'][name] / 2**20:.0f}" for name in largest)
         rows.append(("dbwatch and what it needs, installed", f"{size['bytes'] / 2**20:.0f} MiB ({said})"))
+    if image := noted.get("image"):
+        rows.append(("the container image beyond its base, with bytecode", f"{image['added_bytes'] / 2**20:.0f} MiB"))
     if pgbench := noted.get("pgbench"):
-        rows.append(("pgbench with the daemon, of pgbench without (median of pairs)", f"{pgbench['ratio_median']:.1%}"))
+        kept = f"{pgbench['kept']:.1%} ± {pgbench['error']:.1%} (standard error)"
+        rows.append(("pgbench while the daemon works, of pgbench while it is held", kept))
+        rows.append(("processor time of daemon and session meanwhile, of all cores", f"{pgbench['cpu_share']:.2%}"))
     return f"## Light\n\n{_table(('what', 'measured'), rows)}" if rows else ""
 
 

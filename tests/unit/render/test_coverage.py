@@ -11,7 +11,7 @@ import pytest
 from dbwatch.bundled import bundled
 from dbwatch.catalogue import Catalogue, load_catalogue
 from dbwatch.errors import ConfigError
-from dbwatch.render.coverage import coverage_page, rules
+from dbwatch.render.coverage import coverage_page, read_rules, rules
 
 ROOT = Path(__file__).resolve().parents[3]
 IDS = (
@@ -33,6 +33,11 @@ def catalogue() -> Catalogue:
 def test_every_rule_stands_there_once() -> None:
     assert tuple(rule.id for rule in rules()) == IDS
     assert all(rule.text for rule in rules())
+
+
+def test_a_comma_does_not_end_a_text_unnoticed() -> None:
+    with pytest.raises(ConfigError, match="O13: 'and who blocks whom' is not a known key"):
+        read_rules(b"O13: {rule: Deadlocks and locks, and who blocks whom}")
 
 
 def test_every_rule_has_a_check_or_a_reason(catalogue: Catalogue) -> None:
