@@ -245,7 +245,8 @@ def test_row_47_it_ends_in_the_middle_of_a_query_and_leaves_none_behind(world: W
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "test_slow_answer.yaml").write_text(SLOW_CHECK)
     with Daemon(config_text=f"checks_dir: {tmp_path}\n{config(named(world, 'busy'))}") as daemon:
-        counting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'busy' AND query LIKE '%series(1, 20000)%'"
+        slow = "query LIKE 'execute dbwatch_test_slow_answer_%'"
+        counting = f"SELECT 1 FROM pg_stat_activity WHERE application_name = 'busy' AND {slow}"
         eventually(lambda: world.pg.sql(counting), timeout=20)
         _ends(daemon, AT_ONCE_SECONDS)
         eventually(lambda: not world.backends("busy"))

@@ -28,7 +28,7 @@ def session(end_pg: Postgres) -> Iterator[psycopg.Connection[tuple[object, ...]]
 def ask(
     session: psycopg.Connection[tuple[object, ...]], sql: str, kept: Prepared | None, *, limit: int = 5
 ) -> list[RawRow]:
-    with guarded(session, Deadline.after(20), lambda _: None, prepared=kept, is_frequent=True) as transaction:
+    with guarded(session, Deadline.after(20), lambda _: None, prepared=kept, kept_as="its/check") as transaction:
         return list(transaction.fetch(sql, limit=limit))
 
 
@@ -53,6 +53,11 @@ def test_a_query_that_comes_again_stays_planned_over_rollbacks(
         assert ask(session, ONE, kept) == [{"one": 1}]
         counts.append(planned(session))
     assert counts == [0, 1, 1, 1]
+    ((name,),) = statements(session, "%limit $1")
+    assert str(name).startswith("dbwatch_its_check_"), "whoever looks at the server's activity sees which check it is"
+    with guarded(session, Deadline.after(20), lambda _: None, prepared=kept, kept_as="its/check") as transaction:
+        assert transaction.fetch("select 2 as two", limit=1, is_fixed=True) == [{"two": 2}]
+    assert planned(session) == 2
     assert len(ask(session, "select * from generate_series(1, 9) as n", kept, limit=3)) == 3
     assert len(ask(session, "select * from generate_series(1, 9) as n", kept, limit=3)) == 3
     assert len(ask(session, "select * from generate_series(1, 9) as n", kept, limit=6)) == 6

@@ -61,12 +61,14 @@ where rolname like 'pg\\_%'
 """
 
 _DATABASES = """
--- needs no privilege; only databases we may connect to; -2 marks one whose DROP was interrupted, which takes nobody
+-- needs no privilege; only databases we may connect to. A limit of -2 marks one whose DROP was interrupted, which takes
+-- nobody, and 0 one that somebody closed to all but superusers.
 select datname::text as name
 from pg_catalog.pg_database
 where datallowconn
   and not datistemplate
   and datconnlimit <> -2
+  and (datconnlimit <> 0 or (select rolsuper from pg_catalog.pg_roles where rolname = current_user))
   and pg_catalog.has_database_privilege(oid, 'connect')
 order by datname
 """

@@ -57,7 +57,7 @@ class Transaction:
         with_position: bool = False,
         privilege: str | None = None,
         prepared: Prepared | None = None,
-        is_frequent: bool = False,
+        kept_as: str | None = None,
         round_trip: RoundTrip | None = None,
     ) -> None:
         self._connection = connection
@@ -66,7 +66,7 @@ class Transaction:
         self._with_position = with_position
         self._privilege = privilege
         self._prepared = prepared
-        self._is_frequent = is_frequent
+        self._kept_as = kept_as
         self.in_recovery = False
         self.is_privileged = True
         self.flushed_lsn: int | None = None
@@ -99,7 +99,7 @@ class Transaction:
                 raise
             cursor = self._begin_slowly(opening)
         self.began = time.monotonic()
-        self._round_trip.note(self.began - started)
+        self.database_seconds += self._round_trip.kept_waiting(self.began - started)
         while cursor.nextset():
             pass
         self._read(opening.read(cursor.fetchone()))
@@ -122,18 +122,19 @@ class Transaction:
         self.is_privileged = told.is_privileged is not False
         self.flushed_lsn = told.flushed_lsn
 
-    def fetch(self, sql: str, *, limit: int) -> Sequence[RawRow]:
+    def fetch(self, sql: str, *, limit: int, is_fixed: bool = False) -> Sequence[RawRow]:
         """At most `limit` rows of one query; sets `truncated` when the server had more.
 
-        What is frequent is planned once a session: planning costs the server more than most answers.
+        What has a name to be kept by is planned once a session: planning costs the server more than most answers.
+        `is_fixed` says that this very text will come again.
         """
         self._on_step("query")
         started = time.monotonic()
         capped = _CAPPED.replace("{query}", sql)
         with psycopg.RawCursor(self._connection, row_factory=dict_row) as cursor:
             with arriving(self._connection, lambda: self._on_step("fetch")):
-                if self._prepared is not None and self._is_frequent:
-                    self._prepared.execute(cursor, capped, limit + 1)
+                if self._prepared is not None and self._kept_as is not None:
+                    self._prepared.execute(cursor, capped, limit + 1, name=self._kept_as, at_once=is_fixed)
                 else:
                     # The bind parameter makes psycopg use the extended protocol, which takes one statement only.
                     cursor.execute(capped.encode(), [limit + 1])
@@ -205,12 +206,12 @@ def guarded(
     with_position: bool = False,
     privilege: str | None = None,
     prepared: Prepared | None = None,
-    is_frequent: bool = False,
+    kept_as: str | None = None,
     round_trip: RoundTrip | None = None,
 ) -> Iterator[Transaction]:
     """Run the body in a guarded transaction. Driver errors leave as CheckError; a lost connection is closed.
 
-    With `prepared` the session keeps the beginning planned, and what is asked when that `is_frequent`.
+    With `prepared` the session keeps the beginning planned, and what is asked when it has a name to be kept by.
     """
     step = ["begin"]
 
@@ -224,7 +225,7 @@ def guarded(
         with_position=with_position,
         privilege=privilege,
         prepared=prepared,
-        is_frequent=is_frequent,
+        kept_as=kept_as,
         round_trip=round_trip,
     )
     try:

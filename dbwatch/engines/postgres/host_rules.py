@@ -6,6 +6,7 @@ The first line that fits a client decides, so a line that an earlier one covers 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -18,11 +19,16 @@ _PLAIN_PASSWORDS = ("password", "ldap", "pam", "bsd", "radius")
 _EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 _LONGEST_NAMES = 120
 _MOST_ADDRESSES_TOLD = 3
+_NEEDS_QUOTES = re.compile(r'[\s,"#]')
 
 
 @dataclass(frozen=True, slots=True)
 class HostRule:
-    """A line. `address` may be a name, `all`, `samehost` or `samenet`; `error` is why the server cannot read it."""
+    """A line. `address` may be a name, `all`, `samehost` or `samenet`; `error` is what the server says against it.
+
+    Of a line that the server cannot read it tells nothing else. One that it can read and that never fits, such as
+    `hostssl` while TLS is off, has a `kind` and does no harm.
+    """
 
     line: int
     kind: str
@@ -33,6 +39,7 @@ class HostRule:
     method: str
     wants_certificate: bool = False
     error: str | None = None
+    file: str = "pg_hba.conf"
 
     @property
     def network(self) -> Network | None:
@@ -73,6 +80,7 @@ class WeakRule:
     role: str
     method: str
     rules: int
+    file: str
     line: int
     addresses: str
     consequence: str
@@ -93,6 +101,7 @@ def weak(rules: Sequence[HostRule]) -> Sequence[WeakRule]:
             role=role,
             method=method,
             rules=len(found),
+            file=found[0].file,
             line=found[0].line,
             addresses=_addresses(found),
             consequence=_consequence(found[0]) or "",
@@ -104,7 +113,7 @@ def weak(rules: Sequence[HostRule]) -> Sequence[WeakRule]:
 
 def broken(rules: Iterable[HostRule]) -> Sequence[HostRule]:
     """The lines the server cannot read."""
-    return tuple(rule for rule in rules if rule.error is not None)
+    return tuple(rule for rule in rules if rule.error is not None and not rule.kind)
 
 
 def _consequence(rule: HostRule) -> str | None:
@@ -124,8 +133,18 @@ def _remedy(rule: HostRule) -> str:
     """What the line should say. It stands in a file, so no statement can put it there."""
     method = rule.method if rule.method in _PLAIN_PASSWORDS else "scram-sha-256"
     place = str(rule.network) if rule.network is not None else str(rule.address)
-    line = f"hostssl {_joined(rule.databases)} {_joined(rule.roles)} {place} {method}"
-    return f"-- line {rule.line} of pg_hba.conf should say: {line}\nSELECT pg_reload_conf();"
+    databases, roles = (_joined([_written(name) for name in names]) for names in (rule.databases, rule.roles))
+    line = f"hostssl {databases} {roles} {place} {method}"
+    return f"-- line {rule.line} of {rule.file} should say: {line}"
+
+
+def _written(name: str) -> str:
+    """The name as it stands in the file. The + before a group is no part of its name, and quotes would make it one."""
+    if not _NEEDS_QUOTES.search(name):
+        return name
+    group = "+" if name.startswith("+") else ""
+    quoted = name.removeprefix(group).replace('"', '""')
+    return f'{group}"{quoted}"'
 
 
 def _covers(earlier: HostRule, later: HostRule) -> bool:

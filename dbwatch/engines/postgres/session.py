@@ -164,7 +164,7 @@ class PostgresSession:
             with_position=self._cluster is not None,
             privilege=check.requires.privilege,
             prepared=self._prepared if connection is self._main else None,
-            is_frequent=check.every <= _OFTEN_SECONDS,
+            kept_as=check.name if check.every <= _OFTEN_SECONDS else None,
             round_trip=self._round_trip,
         ) as transaction:
             self._tell_position(transaction)
@@ -175,7 +175,8 @@ class PostgresSession:
             # The facts may be minutes old; the role must not be.
             rows = self._rows(check, replace(facts, role=self.facts.role), transaction)
             read_at = time.monotonic()
-        return Measurement(tuple(rows), transaction.database_seconds, read_at, transaction.truncated)
+        truncated = transaction.truncated or len(rows) > check.limit
+        return Measurement(tuple(rows[: check.limit]), transaction.database_seconds, read_at, truncated)
 
     def _rows(self, check: Check, facts: Facts, transaction: Transaction) -> list[RawRow]:
         if check.probe is not None:
@@ -197,7 +198,7 @@ class PostgresSession:
         sql = check.sql_for(facts.version)
         if sql is None:
             raise Skipped(Reason.VERSION, f"has no SQL for version {facts.version_text}")
-        return list(transaction.fetch(sql, limit=check.limit))
+        return list(transaction.fetch(sql, limit=check.limit, is_fixed=True))
 
     def _tell_position(self, transaction: Transaction) -> None:
         """Every look at a primary tells where its log is: the standbys' lag is read off that."""

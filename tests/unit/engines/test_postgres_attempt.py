@@ -38,7 +38,7 @@ def test_whose_time_it_was(monkeypatch: pytest.MonkeyPatch, seconds: float, spen
     monkeypatch.setattr(deadline, "time", clock)
 
     class Canceled(guard.Transaction):
-        def fetch(self, sql: str, *, limit: int) -> Sequence[RawRow]:
+        def fetch(self, sql: str, *, limit: int, is_fixed: bool = False) -> Sequence[RawRow]:
             now[0] += spent
             raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
 

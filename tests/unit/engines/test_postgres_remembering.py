@@ -27,18 +27,26 @@ CHECKS = Path(__file__).resolve().parents[3] / "checks" / "postgres"
 
 @dataclass
 class World:
-    """A server that answers what `rows` says, and a clock that goes on when told to."""
+    """A server that answers what `rows` says, and a clock that goes on when told to.
+
+    `loads` is how often its session has read the files of settings, and `asked` how often anybody asked for `rows`.
+    """
 
     monkeypatch: pytest.MonkeyPatch
     version: tuple[int, ...] = (18, 6)
     rows: list[RawRow] = field(default_factory=list)
     now: float = 1000.0
     memory: Memory = field(default_factory=Memory)
+    loads: int = 0
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self.monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
     def _fetch(self, sql: str, *, limit: int) -> Sequence[RawRow]:
+        if "pg_conf_load_time" in sql:
+            return [{"loaded_at": float(self.loads)}]
+        self.asked += 1
         return self.rows[:limit]
 
     def _attempt(self, sql: str, *, limit: int, seconds: float) -> Sequence[RawRow]:
@@ -78,6 +86,10 @@ def _life(started: float, seen: float, *, memory: float | None = None, counted: 
 
 def _setting(name: str, value: str, **more: str) -> Mapping[str, object]:
     return {"name": name, "value": value, "unit": None, "vartype": "string", **more}
+
+
+def _reloaded(world: World, *settings: Mapping[str, object]) -> None:
+    world.rows, world.loads = list(settings), world.loads + 1
 
 
 def test_a_restart_is_news_for_ten_minutes(world: World) -> None:
@@ -128,7 +140,7 @@ def test_an_unknown_timeline_is_no_change(world: World) -> None:
 
 def test_a_changed_setting_is_news_for_an_hour_and_counted_for_ever(world: World) -> None:
     for value in ("1", "2", "3"):
-        world.rows = [_setting("work_mem", value, unit="kB", vartype="integer")]
+        _reloaded(world, _setting("work_mem", value, unit="kB", vartype="integer"))
         verdict = world.look("setting_changed")
     assert verdict.status is Status.WARNING
     assert verdict.summary == "work_mem changed from 2 (unit kB) to 3 (unit kB), 0 s ago"
@@ -139,12 +151,23 @@ def test_a_changed_setting_is_news_for_an_hour_and_counted_for_ever(world: World
 
 
 def test_a_setting_that_is_gone_for_a_look_is_compared_when_it_is_back(world: World) -> None:
-    world.rows = [_setting("a", "1"), _setting("b", "1")]
+    _reloaded(world, _setting("a", "1"), _setting("b", "1"))
     world.look("setting_changed")
-    world.rows = [_setting("a", "1")]
+    _reloaded(world, _setting("a", "1"))
     assert world.look("setting_changed").status is Status.OK
-    world.rows = [_setting("a", "1"), _setting("b", "2")]
+    _reloaded(world, _setting("a", "1"), _setting("b", "2"))
     assert world.look("setting_changed").summary.startswith("b changed from 1 to 2")
+
+
+def test_settings_are_read_when_the_session_has_read_the_files_and_else_every_ten_minutes(world: World) -> None:
+    _reloaded(world, _setting("a", "1"))
+    world.look("setting_changed")
+    world.rows = [_setting("a", "2")]
+    assert (world.look("setting_changed").status, world.asked) == (Status.OK, 1)
+    world.now += 601
+    assert (world.look("setting_changed").status, world.asked) == (Status.WARNING, 2)
+    _reloaded(world, _setting("a", "3"))
+    assert (world.look("setting_changed").rows[0].values["changes"], world.asked) == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +185,7 @@ def test_a_setting_that_is_gone_for_a_look_is_compared_when_it_is_back(world: Wo
 )
 def test_what_may_be_a_secret_is_neither_shown_nor_kept(world: World, name: str) -> None:
     for value in ("hunter1", "hunter2"):
-        world.rows = [_setting(name, value)]
+        _reloaded(world, _setting(name, value))
         verdict = world.look("setting_changed")
     assert verdict.status is Status.WARNING
     assert verdict.findings[0].key == name
@@ -172,7 +195,7 @@ def test_what_may_be_a_secret_is_neither_shown_nor_kept(world: World, name: str)
 
 def test_what_is_remembered_of_settings_is_bounded(world: World) -> None:
     for value in ("1", "2"):
-        world.rows = [_setting(f"s{number:04}", value) for number in range(400)]
+        _reloaded(world, *(_setting(f"s{number:04}", value) for number in range(400)))
         verdict = world.look("setting_changed")
     assert len(verdict.rows) == 100
 

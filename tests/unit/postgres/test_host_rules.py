@@ -126,8 +126,17 @@ def test_many_addresses_are_shortened() -> None:
 
 
 def test_lines_that_cannot_be_read_are_broken_and_nothing_else() -> None:
-    bad = _rule("host all all all trust", 4, error="invalid")
+    bad = HostRule(4, "", (), (), None, None, "", error="invalid")
+    idle = _rule("hostssl all all all trust", 5, error="hostssl record cannot match because SSL is disabled")
     good = _rule("local all all trust", 1)
     assert not weak([bad, good])
-    assert [rule.line for rule in broken([bad, good])] == [4]
+    assert [rule.line for rule in broken([bad, idle, good])] == [4]
     assert _weak("host all all all reject") == []
+
+
+def test_names_are_written_as_the_file_needs_them() -> None:
+    rule = HostRule(3, "host", ("a b", "shop"), ('+we"ird', "all"), "samenet", None, "trust", file="more.conf")
+    (found,) = weak([rule])
+    assert found.remedy == (
+        '-- line 3 of more.conf should say: hostssl "a b",shop +"we""ird",all samenet scram-sha-256'
+    )

@@ -15,6 +15,7 @@ from dbwatch.engines.postgres.statements.shapes import counts_to_compare, skips_
         "select a from t order by b limit $1 offset $2",
         "select a from t OFFSET $1 ROWS FETCH NEXT $2 ROWS ONLY",
         "select * from (select a from t order by b offset $1) q",
+        "select a from t order by b limit $1 offset ($2 - $3) * $4",
     ],
 )
 def test_rows_are_skipped(text: str) -> None:
@@ -28,6 +29,7 @@ def test_rows_are_skipped(text: str) -> None:
         "select a from t limit $1",
         "select t.offset_id, $1 from t",
         'select "offset" , $1 from t',
+        "select kafka.offset($1), o.offset from o",
     ],
 )
 def test_no_rows_are_skipped(text: str) -> None:

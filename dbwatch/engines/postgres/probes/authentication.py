@@ -36,10 +36,20 @@ select
     from pg_catalog.unnest(r.options) as o(entry)
     where o.entry like 'clientcert=verify%'
   ) as wants_certificate,
-  r.error
+  r.error,
+  {file} as file
 from pg_catalog.pg_hba_file_rules() as r
+order by
+  {place}
 """
-_IN_ORDER = {True: "order by r.rule_number nulls last, r.line_number", False: "order by r.line_number"}
+_INCLUDES = {
+    True: {
+        "file": "pg_catalog.regexp_replace(r.file_name, '^.*/', '')",
+        "place": "r.rule_number nulls last, r.line_number",
+    },
+    False: {"file": "'pg_hba.conf'", "place": "r.line_number"},
+}
+"""By whether the file may include others, as from version 16 on."""
 
 _MAY_READ_PASSWORDS = """
 -- needs no privilege
@@ -66,6 +76,7 @@ def weak_host_rule(context: ProbeContext) -> Sequence[RawRow]:
             "role": found.role,
             "method": found.method,
             "rules": found.rules,
+            "file": found.file,
             "line": found.line,
             "addresses": found.addresses,
             "consequence": found.consequence,
@@ -82,6 +93,7 @@ def broken_host_rule(context: ProbeContext) -> Sequence[RawRow]:
     return (
         {
             "broken_rules": len(errors),
+            "file": first.file if first is not None else None,
             "line": first.line if first is not None else None,
             "error": first.error if first is not None else None,
         },
@@ -111,7 +123,7 @@ def _rules(context: ProbeContext) -> Sequence[HostRule]:
                 " it shows ldapbindpasswd too, if there is one"
             ),
         )
-    query = _RULES + _IN_ORDER[context.facts.version >= (16,)]
+    query = _RULES.format(**_INCLUDES[context.facts.version >= (16,)])
     return tuple(_rule(row) for row in context.fetch(query, limit=_MOST_RULES))
 
 
@@ -126,6 +138,7 @@ def _rule(row: RawRow) -> HostRule:
         method=text(row["auth_method"]) or "",
         wants_certificate=bool(row["wants_certificate"]),
         error=text(row["error"]),
+        file=text(row["file"]) or "pg_hba.conf",
     )
 
 

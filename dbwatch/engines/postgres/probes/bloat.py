@@ -88,9 +88,12 @@ def _how(one: TableBloat | IndexBloat) -> RawRow:
 def _refuse_blindness(
     estimates: Sequence[TableBloat | IndexBloat], remedy: str, *, counted_by: str = "ANALYZE;"
 ) -> None:
-    """A list of unknowns looks like a clean bill: when nothing at all could be estimated, say so and why."""
+    """A list of unknowns looks like a clean bill: when nothing at all could be estimated, say so and why.
+
+    But for what is never estimated: a database without B-trees has no B-tree to be blind to.
+    """
     reasons = Counter(one.withheld for one in estimates)
-    if not reasons or None in reasons:
+    if None in reasons or set(reasons) <= {Withheld.UNSUPPORTED_ACCESS_METHOD}:
         return
     most = reasons.most_common(1)[0][0]
     if most is Withheld.PRIVILEGE:

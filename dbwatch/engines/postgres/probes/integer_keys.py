@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dbwatch.engines.postgres.history import History
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import narrow_integers
+from dbwatch.engines.postgres.probes.sequences_sql import NEXTVAL_ALONE
 from dbwatch.model import RawRow
 
 _DAY = 86_400.0
@@ -64,14 +65,14 @@ integers as materialized (
     and a.attnum = k.position
   {narrow_type}
   join pg_catalog.pg_namespace as n on n.oid = k.relnamespace
-  -- Sequences have a check of their own.
+  -- Sequences have a check of their own; from a formula it cannot tell the numbers.
   where a.attidentity = ''
     and not exists (
       select
       from pg_catalog.pg_attrdef as f
       where f.adrelid = a.attrelid
         and f.adnum = a.attnum
-        and f.adbin::pg_catalog.text like '%:funcid 1574 %'
+        and f.adbin::pg_catalog.text ~ '{nextval_alone}'
     )
 ),
 -- By itself, so that no planner reads the bounds of other columns as numbers before it has joined.
@@ -125,7 +126,11 @@ class KeyMemory:
 def integer_key_exhausted(context: ProbeContext) -> Sequence[RawRow]:
     """One row a key column, the most used first."""
     sql = _SQL.format(
-        least_rows=_LEAST_ROWS, most=_MOST_KEYS, narrow_type=narrow_integers.TYPE, last=narrow_integers.LAST
+        least_rows=_LEAST_ROWS,
+        most=_MOST_KEYS,
+        narrow_type=narrow_integers.TYPE,
+        last=narrow_integers.LAST,
+        nextval_alone=NEXTVAL_ALONE,
     )
     found = context.fetch(sql, limit=_MOST_KEYS)
     return [_row(context, row) for row in found[: context.check.limit]]

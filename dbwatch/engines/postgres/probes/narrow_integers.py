@@ -6,11 +6,11 @@ from typing import Final
 
 TYPE: Final = """join pg_catalog.pg_type as t
     on t.oid = a.atttypid
-    and (t.oid in (21, 23) or t.typbasetype in (21, 23))"""
-"""Joins the type `t` of an attribute `a`, narrow ones only."""
+    and t.typoutput in (39::pg_catalog.regproc, 43::pg_catalog.regproc)"""
+"""Joins the type `t` of an attribute `a`, narrow ones only: a domain, also over a domain, is printed as its base."""
 
 LAST: Final = """case
-      when 21 in (t.oid, t.typbasetype) then 32767
+      when t.typoutput = 39::pg_catalog.regproc then 32767
       else 2147483647
     end"""
 """The last number of `t`."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from dbwatch.engines.postgres.probe import ProbeContext
-from dbwatch.engines.postgres.probes.overdue_sql import OVERDUE
+from dbwatch.engines.postgres.probes.overdue_sql import CANDIDATES, OVERDUE
+from dbwatch.engines.postgres.probes.seldom import oids
 from dbwatch.engines.postgres.probes.service import Need, Wait, Waits
 from dbwatch.engines.postgres.probes.waiting import look, oid_of
 from dbwatch.engines.postgres.rows import number
@@ -32,8 +33,11 @@ class _OverdueWaits(Waits):
 
 def vacuum_overdue(context: ProbeContext) -> Sequence[RawRow]:
     """The tables of this database farthest past their vacuum trigger; the worse of a table and its TOAST table."""
-    sql = OVERDUE.format(least_dead=_LEAST_DEAD, least_inserted=_LEAST_INSERTED, limit=context.check.limit + 1)
-    found = context.fetch(sql, limit=context.check.limit)
+    least = {"least_dead": _LEAST_DEAD, "least_inserted": _LEAST_INSERTED}
+    candidates, limit = oids(context, CANDIDATES.format(**least)), context.check.limit
+    found: Sequence[RawRow] = ()
+    if candidates is not None:
+        found = context.fetch(OVERDUE.format(**least, candidates=candidates, limit=limit + 1), limit=limit)
     now, waits = look(context, _OverdueWaits, found, _need)
     return [_told(row, waits[oid_of(row)], now) for row in found]
 

@@ -7,10 +7,22 @@ from __future__ import annotations
 
 from typing import Final
 
+CANDIDATES: Final = """
+-- Needs no privilege. Reads two counters of every table. Temporary tables are their session's business, partitioned
+-- ones hold no rows, shared catalogs would be told by every database.
+select c.oid
+from pg_catalog.pg_class as c
+where c.relkind in ('r', 'm', 't')
+  and c.relpersistence <> 't'
+  and not c.relisshared
+  and (
+    pg_catalog.pg_stat_get_dead_tuples(c.oid) >= {least_dead}
+    or c.relkind <> 't' and pg_catalog.pg_stat_get_ins_since_vacuum(c.oid) >= {least_inserted}
+  )
+"""
+
 OVERDUE: Final = """
--- Needs no privilege; with pg_read_all_stats it sees busy workers and who holds a lock. Reads two counters of every
--- table, but settings, locks and names only of those with much to do. Temporary tables are their session's business,
--- partitioned ones hold no rows, shared catalogs would be told by every database.
+-- Needs no privilege; with pg_read_all_stats it sees busy workers and who holds a lock.
 with candidate as materialized (
   select
     c.oid,
@@ -29,13 +41,7 @@ with candidate as materialized (
       else 1
     end as unfrozen
   from pg_catalog.pg_class as c
-  where c.relkind in ('r', 'm', 't')
-    and c.relpersistence <> 't'
-    and not c.relisshared
-    and (
-      pg_catalog.pg_stat_get_dead_tuples(c.oid) >= {least_dead}
-      or c.relkind <> 't' and pg_catalog.pg_stat_get_ins_since_vacuum(c.oid) >= {least_inserted}
-    )
+  where c.oid = any ({candidates})
 ),
 member as (
   -- A TOAST table without settings of its own follows its table.

@@ -7,17 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dbwatch.engines.postgres.indexes.reading import read_definitions, read_twins
 from dbwatch.engines.postgres.indexes.redundancy import Surplus, covered, twins
 from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.probes.seldom import ANY_INDEX, has
 from dbwatch.model import RawRow
 from dbwatch.template import quoted_ident
 
 
 def duplicate_index(context: ProbeContext) -> Sequence[RawRow]:
     """One row an index that is the same as another one, which stays; the largest first."""
-    return _rows(context, twins(read_twins(context.fetch)))
+    return _rows(context, twins(read_twins(context.fetch))) if has(context, ANY_INDEX) else ()
 
 
 def redundant_index(context: ProbeContext) -> Sequence[RawRow]:
     """One row an index that another one covers; the largest first."""
+    if not has(context, ANY_INDEX):
+        return ()
     return [
         {
             **row,

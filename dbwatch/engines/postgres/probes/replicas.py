@@ -15,6 +15,12 @@ from dbwatch.model import RawRow
 _MOST_KNOWN = 200
 _KNOWN_SECONDS = 86_400.0
 _ANY_NAME = "*"
+_LOOK = "SELECT application_name, state, sync_state, flush_lsn, replay_lsn FROM pg_stat_replication;"
+_BRING_BACK = f"{_LOOK}  -- bring the absent standby back"
+_STREAM_AND_WAIT = (
+    f"{_LOOK}  -- they stream and are slow: to flush, or with synchronous_commit = remote_apply to replay"
+    " (on the standby: SELECT pg_is_wal_replay_paused();)"
+)
 
 _SYNCHRONOUS = """
 -- Privilege: pg_read_all_stats, for the senders' states and what other sessions wait for. Lock: none.
@@ -97,9 +103,10 @@ def synchronous_standby_missing(context: ProbeContext) -> Sequence[RawRow]:
         return []
     in_step, connected = _texts(row["in_step"]), _texts(row["connected"])
     absent = wanted.absent(connected)
+    missing = max(0, wanted.required - len(in_step))
     return [
         {
-            "missing": max(0, wanted.required - len(in_step)),
+            "missing": missing,
             "required": wanted.required,
             "streaming": len(in_step),
             # Sessions may choose for themselves; this is what holds for those that do not.
@@ -108,6 +115,7 @@ def synchronous_standby_missing(context: ProbeContext) -> Sequence[RawRow]:
             "longest_wait_seconds": row["longest_wait_seconds"] if row["waiting"] else 0,
             "absent": ", ".join(absent) if absent else "none of those named",
             "waiter": f"pid {row['pid']}, {row['who']}" if row["waiting"] else "no session",
+            "remedy": _BRING_BACK if missing else _STREAM_AND_WAIT,
         }
     ]
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from dbwatch.engines.postgres.indexes.trust import TRUSTED, WRITTEN_BY, Observer, created, promoted_at
 from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.probes.seldom import ANY_INDEX, has
 from dbwatch.errors import Skipped
 from dbwatch.model import RawRow, Reason
 
@@ -148,7 +149,8 @@ def low_selectivity_index(context: ProbeContext) -> Sequence[RawRow]:
         created=created(context),
         written_by=WRITTEN_BY,
     )
-    found = [dict(row) for row in context.fetch(sql, limit=context.check.limit)]
+    rows = context.fetch(sql, limit=context.check.limit) if has(context, ANY_INDEX) else ()
+    found = [dict(row) for row in rows]
     hidden = [row.pop("is_visible") for row in found].count(False)
     judged = [row.pop("judged") for row in found]
     if judged and judged[0] == 0:

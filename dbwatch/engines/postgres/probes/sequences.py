@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from dbwatch.engines.postgres.history import History
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import narrow_integers
-from dbwatch.engines.postgres.probes.sequences_sql import SEQUENCES
+from dbwatch.engines.postgres.probes.sequences_sql import NEXTVAL_ALONE, SEQUENCES
 from dbwatch.errors import Skipped
 from dbwatch.model import RawRow, Reason
 
@@ -94,7 +94,11 @@ def sequence_exhausted(context: ProbeContext) -> Sequence[RawRow]:
 def _sql(leave_out: Iterable[int]) -> str:
     seen = ",".join(str(oid) for oid in leave_out)
     return SEQUENCES.format(
-        leave_out=seen, most=MOST_OPENED, narrow_type=narrow_integers.TYPE, last=narrow_integers.LAST
+        leave_out=seen,
+        most=MOST_OPENED,
+        narrow_type=narrow_integers.TYPE,
+        last=narrow_integers.LAST,
+        nextval_alone=NEXTVAL_ALONE,
     )
 
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+NEXTVAL_ALONE: Final = r"^(\{COERCETODOMAIN :arg )?\{FUNCEXPR :funcid (1574|(480|714) [^{]*\{FUNCEXPR :funcid 1574) "
+"""Matches a default that gives out what its sequence gives out."""
+
 SEQUENCES: Final = r"""
 -- Privilege: SELECT or USAGE on a sequence (pg_read_all_data) shows its position; without it the row says so.
 -- Lock: RowExclusiveLock on each sequence opened, as nextval() takes it; those that it would wait for are left out.
@@ -64,8 +67,7 @@ fed as materialized (
     and d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
   join pg_catalog.pg_attrdef as f on f.oid = d.objid
   -- A default that is nextval() and nothing else, but for the cast to int4 or int2: another formula may turn it round.
-  where f.adbin::pg_catalog.text
-    ~ '^(\{{COERCETODOMAIN :arg )?\{{FUNCEXPR :funcid (1574|(480|714) [^{{]*\{{FUNCEXPR :funcid 1574) '
+  where f.adbin::pg_catalog.text ~ '{nextval_alone}'
 ),
 reached as materialized (
   select
@@ -189,7 +191,7 @@ select
   end::pg_catalog.float8 as calls_left,
   case
     when not b.by_column then 'its own limit'
-    when b.refers then pg_catalog.format('%s %s, which refers to its key', b.type, b.place)
+    when b.refers then pg_catalog.format('%s %s, which refers to its key,', b.type, b.place)
     else pg_catalog.format('%s %s', b.type, b.place)
   end as bound,
   case
@@ -198,6 +200,8 @@ select
         '-- Plan to make %s a bigint: a plain ALTER TABLE rewrites it and keeps everybody out meanwhile.',
         b.place
       )
+    when b.last_possible in (-9223372036854775808, 9223372036854775807)
+      then '-- No integer is wider than bigint: find out who moved it so far (setval, INCREMENT), and set it back.'
     else pg_catalog.format(
       '-- If no narrower column takes its values: ALTER SEQUENCE %I.%I AS bigint %s;',
       n.nspname,

@@ -22,6 +22,19 @@ _MOST_CHANGED = 100
 _LONGEST_SHOWN = 60
 _SECRET = re.compile(r"passphrase|password|secret|token|command|conninfo|key|credential|ldap|radius|^ssl_")
 
+_WHOLE_SECONDS = 600.0
+"""All settings are read so often even while nothing says that one may have changed."""
+
+_STATE = """
+-- Needs no privilege. What a session holds of the settings comes from its start, the server's, and the last time that
+-- this session read the files: where none of them moved, no setting did. A promotion may be the end of a switchover.
+select
+  pg_catalog.pg_backend_pid() as pid,
+  pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()) as started_at,
+  pg_catalog.date_part('epoch', pg_catalog.pg_conf_load_time()) as loaded_at,
+  pg_catalog.pg_is_in_recovery() as in_recovery
+"""
+
 _SETTINGS = """
 -- Needs no privilege; pg_read_all_settings shows the rest. reset_val, because we set some of them for our transaction.
 -- Without what changes by itself: the role, our own session, what is derived from others; and without what a session
@@ -70,8 +83,13 @@ class _Change:
 
 @dataclass(slots=True)
 class _Known:
-    """The settings of the last look, and the latest change of each that changed since we watch."""
+    """The settings of the last look, and the latest change of each that changed since we watch.
 
+    `state` is what the server's answer to `_STATE` was before the last time that all settings were read, `read_at`.
+    """
+
+    state: RawRow | None = None
+    read_at: float = 0.0
     values: dict[str, _Value] = field(default_factory=dict)
     changes: dict[str, _Change] = field(default_factory=dict)
 
@@ -79,18 +97,11 @@ class _Known:
 def setting_changed(context: ProbeContext) -> Sequence[RawRow]:
     """A row for every setting that changed while we watched, the latest change first."""
     known = context.memory.of(_Known)
-    found = {str(row["name"]): _value(row) for row in context.fetch(_SETTINGS, limit=_MOST_SETTINGS)}
+    (state,) = context.fetch(_STATE, limit=1)
     now = time.monotonic()
-    for name in sorted(found.keys() & known.values.keys()):
-        old, new = known.values[name], found[name]
-        if old.digest != new.digest:
-            earlier = known.changes.get(name)
-            times = earlier.times + 1 if earlier is not None else 1
-            known.changes[name] = _Change(old.shown, new.shown, now, times)
-    # One that is gone for a look (a library not loaded yet, a right taken away) is compared when it comes back.
-    known.values.update(found)
-    latest = sorted(known.changes.items(), key=lambda item: (-item[1].noticed, item[0]))
-    known.changes = dict(latest[:_MOST_CHANGED])
+    if state != known.state or now - known.read_at >= _WHOLE_SECONDS:
+        _compare(known, context.fetch(_SETTINGS, limit=_MOST_SETTINGS), now)
+        known.state, known.read_at = state, now
     return tuple(
         {
             "setting": name,
@@ -102,6 +113,20 @@ def setting_changed(context: ProbeContext) -> Sequence[RawRow]:
         }
         for name, change in known.changes.items()
     )
+
+
+def _compare(known: _Known, rows: Sequence[RawRow], now: float) -> None:
+    found = {str(row["name"]): _value(row) for row in rows}
+    for name in sorted(found.keys() & known.values.keys()):
+        old, new = known.values[name], found[name]
+        if old.digest != new.digest:
+            earlier = known.changes.get(name)
+            times = earlier.times + 1 if earlier is not None else 1
+            known.changes[name] = _Change(old.shown, new.shown, now, times)
+    # One that is gone for a look (a library not loaded yet, a right taken away) is compared when it comes back.
+    known.values.update(found)
+    latest = sorted(known.changes.items(), key=lambda item: (-item[1].noticed, item[0]))
+    known.changes = dict(latest[:_MOST_CHANGED])
 
 
 def _value(row: RawRow) -> _Value:
@@ -123,19 +148,19 @@ def _shown(name: str, value: str | None, unit: str | None, vartype: str) -> str 
 # -- a standby and its primary ----------------------------------------------------------------------------------------
 
 _LIMITS = """
--- needs no privilege
+-- Needs no privilege. One by one: the view makes a row of every setting there is first.
 select
   s.name as setting,
-  s.setting::float8 as value,
+  pg_catalog.current_setting(s.name)::float8 as value,
   pg_catalog.pg_is_in_recovery() as in_recovery
-from pg_catalog.pg_settings as s
-where s.name in (
-    'max_connections',
-    'max_locks_per_transaction',
-    'max_prepared_transactions',
-    'max_wal_senders',
-    'max_worker_processes'
-  )
+from (
+  values
+    ('max_connections'),
+    ('max_locks_per_transaction'),
+    ('max_prepared_transactions'),
+    ('max_wal_senders'),
+    ('max_worker_processes')
+) as s (name)
 order by
   s.name
 """

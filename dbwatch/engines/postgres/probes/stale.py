@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.probes.seldom import oids
 from dbwatch.engines.postgres.probes.service import Need, Waits
 from dbwatch.engines.postgres.probes.waiting import look, oid_of
 from dbwatch.engines.postgres.rows import number
@@ -19,9 +20,26 @@ _LEAST_CHANGED: Final = 10_000
 _LEAST_PARTITIONED: Final = 100_000
 _FAR_PAST: Final = 10.0
 
+_CANDIDATES: Final = """
+-- Needs no privilege. Reads two counters of every table. Temporary tables are not autovacuum's business, it never
+-- analyzes pg_statistic, and shared catalogs would be told by every database.
+select c.oid
+from pg_catalog.pg_class as c
+where c.relpersistence <> 't'
+  and (
+    c.relkind = 'p'
+    or c.relkind in ('r', 'm')
+    and not c.relisshared
+    and c.oid <> 'pg_catalog.pg_statistic'::pg_catalog.regclass
+    and (
+      pg_catalog.pg_stat_get_mod_since_analyze(c.oid) >= {least_changed}
+      or c.reltuples < 0 and pg_catalog.pg_stat_get_tuples_returned(c.oid) >= {least_changed}
+    )
+  )
+"""
+
 _SQL: Final = """
--- Needs no privilege. Reads one counter of all tables, more only of those with much to tell. Temporary tables are not
--- autovacuum's business, it never analyzes pg_statistic, and shared catalogs would be told by every database.
+-- needs no privilege
 with candidate as materialized (
   select
     c.oid,
@@ -31,14 +49,8 @@ with candidate as materialized (
     c.reltuples::float8 as rows,
     pg_catalog.pg_stat_get_mod_since_analyze(c.oid)::float8 as changed
   from pg_catalog.pg_class as c
-  where c.relkind in ('r', 'm')
-    and c.relpersistence <> 't'
-    and not c.relisshared
-    and c.oid <> 'pg_catalog.pg_statistic'::pg_catalog.regclass
-    and (
-      pg_catalog.pg_stat_get_mod_since_analyze(c.oid) >= {least_changed}
-      or c.reltuples < 0 and pg_catalog.pg_stat_get_tuples_returned(c.oid) >= {least_changed}
-    )
+  where c.oid = any ({candidates})
+    and c.relkind <> 'p'
 ),
 plain as (
   select
@@ -193,8 +205,11 @@ class _StaleWaits(Waits):
 
 def statistics_stale(context: ProbeContext) -> Sequence[RawRow]:
     """The tables of this database whose statistics are missing or old, those with most changed rows first."""
-    sql = _SQL.format(least_changed=_LEAST_CHANGED, least_partitioned=_LEAST_PARTITIONED)
-    found = context.fetch(sql, limit=context.check.limit)
+    candidates = oids(context, _CANDIDATES.format(least_changed=_LEAST_CHANGED))
+    found: Sequence[RawRow] = ()
+    if candidates is not None:
+        least = {"least_changed": _LEAST_CHANGED, "least_partitioned": _LEAST_PARTITIONED}
+        found = context.fetch(_SQL.format(**least, candidates=candidates), limit=context.check.limit)
     now, waits = look(context, _StaleWaits, found, _need)
     return [_told(row, max(now - waits[oid_of(row)].since, 0.0), now) for row in found]
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dbwatch.engines.postgres.probe import ProbeContext
+from dbwatch.engines.postgres.probes.seldom import has
 from dbwatch.model import RawRow
 
 _SUBSCRIPTIONS = """
@@ -56,6 +57,13 @@ _COUNTED = """(
   )"""
 _UNKNOWN = "null::float8"
 _APPLIES = (((17,), "a.worker_type = 'apply'"), ((16,), "a.leader_pid is null"), ((0,), "true"))
+
+_ANY_NOT_READY = """
+-- needs no privilege
+select t.srrelid
+from pg_catalog.pg_subscription_rel as t
+where t.srsubstate <> 'r'
+"""
 
 _TABLES = """
 -- Needs no privilege. Lock: none on the tables, whose names come from the catalog.
@@ -138,7 +146,7 @@ def subscription_broken(context: ProbeContext) -> Sequence[RawRow]:
 
 def subscription_table_stuck(context: ProbeContext) -> Sequence[RawRow]:
     """A row for each table of this database that its subscription has not brought in step."""
-    rows = context.fetch(_TABLES, limit=context.check.limit)
+    rows = context.fetch(_TABLES, limit=context.check.limit) if has(context, _ANY_NOT_READY) else ()
     at = time.monotonic()
     memory = context.memory.of(TablesNotReady)
     here = [tuple(str(row[name]) for name in ("database", "subscription", "schema", "relation")) for row in rows]

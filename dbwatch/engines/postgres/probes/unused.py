@@ -14,6 +14,7 @@ from dbwatch.engines.postgres.indexes.nodes import MOST_SCANNED, Elsewhere, Scan
 from dbwatch.engines.postgres.indexes.trust import TRUSTED, WRITTEN_BY, Observer, created, number, promoted_at
 from dbwatch.engines.postgres.probe import ProbeContext
 from dbwatch.engines.postgres.probes import unused_sql
+from dbwatch.engines.postgres.probes.seldom import ANY_INDEX, has
 from dbwatch.errors import Skipped
 from dbwatch.model import RawRow, Reason, Role
 
@@ -37,6 +38,8 @@ def _row(row: RawRow, observer: Observer, others: Elsewhere) -> RawRow:
 
 
 def _candidates(context: ProbeContext, others: Elsewhere) -> Sequence[RawRow]:
+    if not has(context, ANY_INDEX):
+        return ()
     since = [at for at in (promoted_at(context), others.since_seconds) if at is not None]
     sql = unused_sql.UNUSED.format(
         trusted=TRUSTED,

@@ -30,13 +30,11 @@ with here as materialized (
       else pg_catalog.pg_current_wal_lsn()
     end as done
 ),
-setting as (
+setting as materialized (
   select
-    max(s.setting::float8) filter (where s.name = 'wal_segment_size') as segment_bytes,
-    max(s.setting::float8) filter (where s.name = 'max_wal_size') * 1048576 as max_wal_bytes,
-    max(s.setting::float8) filter (where s.name = 'wal_keep_size') * 1048576 as keep_bytes
-  from pg_catalog.pg_settings as s
-  where s.name in ('wal_segment_size', 'max_wal_size', 'wal_keep_size')
+    pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))::float8 as segment_bytes,
+    pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_wal_size'))::float8 as max_wal_bytes,
+    pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_keep_size'))::float8 as keep_bytes
 ),
 segment as (
   select

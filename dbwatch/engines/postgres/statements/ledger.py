@@ -80,6 +80,11 @@ class Ledger:
         self._active_unknown_at = 0
         self._marks: dict[str, _Mark] = {}
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The newest reading."""
+        return self._snapshot
+
     def is_news_to(self, consumer: str, *, not_before: float) -> bool:
         """Whether there is a reading since `not_before` that the consumer has not looked at."""
         if self._snapshot is None or self._snapshot.read_at < not_before:

@@ -29,7 +29,8 @@ _IO = (
 )
 _IN_MILLISECONDS = frozenset({"exec_seconds", "plan_seconds", "io_seconds"})
 
-# The columns go as they are: casting and ordering thousands of rows costs the server as much as reading them.
+# The columns go as they are: casting and ordering thousands of rows costs the server as much as reading them. What
+# comes as a number of any length (wal_bytes, and what extract() makes) is worst.
 _ENTRIES = """
 -- Privilege: pg_read_all_stats, else the ids of other roles' statements are null. Lock: none. Reads no query text.
 select
@@ -77,13 +78,17 @@ _MOST_DATABASES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How the installed extension is asked: its schema, quoted, and from which columns each counter comes."""
+    """How the installed extension is asked: its schema, quoted, and from which columns each counter comes.
+
+    `block_time` begins the names of the two columns with the times of blocks of tables and indexes.
+    """
 
     schema: str
     sources: Mapping[str, tuple[str, ...]]
     toplevel: str
     since: str
     has_info: bool
+    block_time: str
 
 
 def shape_of(extension: Extension) -> Shape:
@@ -115,8 +120,9 @@ def shape_of(extension: Extension) -> Shape:
         schema=schema,
         sources=sources,
         toplevel="s.toplevel" if has("toplevel") else "null::bool",
-        since="extract(epoch from s.stats_since)::float8" if has("stats_since") else "null::float8",
+        since="pg_catalog.date_part('epoch', s.stats_since)" if has("stats_since") else "null::float8",
         has_info=has("dealloc"),
+        block_time="shared_blk" if has("shared_blk_read_time") else "blk",
     )
 
 
@@ -158,6 +164,7 @@ def read_snapshot(context: ProbeContext, shape: Shape) -> Snapshot:
 def _entries_sql(context: ProbeContext, shape: Shape) -> str:
     columns = [f"{_sum(sources)} as {counter}" for counter, sources in shape.sources.items()]
     columns += [f"{shape.toplevel} as toplevel", f"{shape.since} as since"]
+    columns += [f"s.{shape.block_time}_{kind}_time as block_{kind}_time" for kind in ("read", "write")]
     most = context.facts.settings.get("pg_stat_statements.max", "")
     fits = most.isdigit() and int(most) < MOST_ENTRIES
     order = "" if fits else f"order by s.{shape.sources['exec_seconds'][0]} desc"
@@ -165,7 +172,7 @@ def _entries_sql(context: ProbeContext, shape: Shape) -> str:
 
 
 def _sum(sources: Sequence[str]) -> str:
-    return " + ".join("s.wal_bytes::float8" if name == "wal_bytes" else f"s.{name}" for name in sources)
+    return " + ".join("s.wal_bytes::int8" if name == "wal_bytes" else f"s.{name}" for name in sources)
 
 
 def _comparable(shape: Shape) -> dict[str, str]:
@@ -209,11 +216,15 @@ def _entries(shape: Shape, rows: Sequence[RawRow]) -> dict[Key, Entry]:
         toplevel = row["toplevel"]
         identity = Identity(_oid(row["userid"]), _oid(row["dbid"]), _oid(row["queryid"]))
         key = Key(identity, toplevel if isinstance(toplevel, bool) else None)
-        entry = Entry(_counters(shape, row, is_top=toplevel is not False), number(row["since"]))
+        entry = Entry(
+            _counters(shape, row, is_top=toplevel is not False),
+            number(row["since"]),
+            (number(row["block_read_time"]) or 0.0) / 1000,
+            (number(row["block_write_time"]) or 0.0) / 1000,
+        )
         twin = entries.get(key)
-        if twin is not None:  # the extension counts by `toplevel` and is too old to say so
-            entry = Entry(twin.counters.plus(entry.counters), entry.since)
-        entries[key] = entry
+        # Two of a key: the extension counts by `toplevel` and is too old to say so.
+        entries[key] = entry if twin is None else twin.plus(entry)
     return entries
 
 

@@ -28,10 +28,11 @@ class _Word(NamedTuple):
 
 
 def skips_rows(text: str) -> bool:
-    """`offset $1`, wherever it stands."""
+    """`offset $1` or `offset ($1 - $2) * $3`, wherever it stands."""
     words = _words(text)
     return any(
-        word == ("word", "offset", word.depth) and after.kind in _VALUES for word, after in itertools.pairwise(words)
+        word == ("word", "offset", word.depth) and before.text != "." and (after.kind in _VALUES or after.text == "(")
+        for before, word, after in zip(words, words[1:], words[2:], strict=False)
     )
 
 

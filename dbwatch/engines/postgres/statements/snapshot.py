@@ -25,10 +25,25 @@ class Key(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """`since` is when the entry began, in seconds; None where the extension does not tell (before 1.11)."""
+    """`since` is when the entry began, in seconds; None where the extension does not tell (before 1.11).
+
+    The times are those of blocks of tables and indexes; a part of `counters.io_seconds`, which has all kinds of blocks.
+    """
 
     counters: Counters
     since: float | None = None
+    block_read_seconds: float = 0.0
+    block_write_seconds: float = 0.0
+
+    def plus(self, other: Entry) -> Entry:
+        """Both together, since the earlier of the two."""
+        since = None if self.since is None or other.since is None else min(self.since, other.since)
+        return Entry(
+            self.counters.plus(other.counters),
+            since,
+            self.block_read_seconds + other.block_read_seconds,
+            self.block_write_seconds + other.block_write_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +75,7 @@ class Snapshot:
         for key, entry in self.entries.items():
             plain = Key(key.identity, None)
             known = merged.get(plain)
-            if known is None:
-                merged[plain] = entry
-                continue
-            since = None if known.since is None or entry.since is None else min(known.since, entry.since)
-            merged[plain] = Entry(known.counters.plus(entry.counters), since)
+            merged[plain] = entry if known is None else known.plus(entry)
         return replace(self, entries=merged)
 
     def by_identity(self) -> dict[Identity, Counters]:

@@ -12,7 +12,7 @@ from dbwatch.engines.postgres.statements.baseline import Baselines
 from dbwatch.engines.postgres.statements.ledger import Ledger, Look
 from dbwatch.engines.postgres.statements.names import Names
 from dbwatch.engines.postgres.statements.reading import Shape, read_shape, read_snapshot
-from dbwatch.engines.postgres.statements.snapshot import Identity
+from dbwatch.engines.postgres.statements.snapshot import Identity, Snapshot
 from dbwatch.engines.postgres.statements.texts import Texts
 from dbwatch.engines.postgres.statements.top import Series
 from dbwatch.engines.postgres.statements.wording import Wording
@@ -21,8 +21,8 @@ from dbwatch.levels import Sample, holds
 from dbwatch.template import quoted_literal
 
 _LOOKUP: Final = "SELECT query FROM {view} WHERE queryid = {queryid} LIMIT 1;"
-_FRESH_SECONDS: Final = 20.0
-"""A reading that another check had made so lately is good enough for a check that has not seen it."""
+_FRESH_SECONDS: Final = 30.0
+"""A reading that another check had made so lately, half a turn, is good enough for a check that has not seen it."""
 
 
 class Watching:
@@ -32,16 +32,31 @@ class Watching:
         self.ledger = Ledger()
         self.texts = Texts()
         self.baselines = Baselines()
+        self._shape: Shape | None = None
         self._series: dict[str, Series] = {}
         self._rows: dict[str, tuple[float, Mapping[str, Mapping[str, float | None]]]] = {}
 
     def looked(self, context: ProbeContext) -> tuple[Shape, Look]:
         """What happened since this check looked last; reads the server unless another check just did."""
         consumer = context.check.name
-        shape = read_shape(context)
-        if not self.ledger.is_news_to(consumer, not_before=time.monotonic() - _FRESH_SECONDS):
-            self.ledger.feed(read_snapshot(context, shape))
+        shape = self._shape
+        if shape is None or not self.ledger.is_news_to(consumer, not_before=time.monotonic() - _FRESH_SECONDS):
+            shape, _ = self._read(context)
         return shape, self.ledger.look(consumer)
+
+    def latest(self, context: ProbeContext) -> Snapshot:
+        """The server's own counters as they stood within half a minute; reads them unless a check just did."""
+        known = self.ledger.snapshot
+        if known is None or known.read_at < time.monotonic() - _FRESH_SECONDS:
+            _, known = self._read(context)
+        return known
+
+    def _read(self, context: ProbeContext) -> tuple[Shape, Snapshot]:
+        shape = read_shape(context)
+        snapshot = read_snapshot(context, shape)
+        self.ledger.feed(snapshot)
+        self._shape = shape
+        return shape, snapshot
 
     def series(self, consumer: str, keep: int) -> Series:
         """The named statements of a check."""
