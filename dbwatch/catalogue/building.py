@@ -76,6 +76,7 @@ class CheckBuilder:
             cost=model.cost,
             requires=Requires.of(model.requires),
             sql=sql,
+            only_if=model.only_if,
             command=model.command,
             fields={name: field_spec(given) for name, given in (model.fields or {}).items()},
             probe=model.probe,

@@ -45,6 +45,8 @@ class Check:
     cost: Cost
     requires: Requires
     sql: Mapping[tuple[int, ...], str]
+    only_if: str | None
+    """A cheap query without which `sql` is not asked: where it finds no row, `sql` could find none either."""
     command: str | None
     fields: Mapping[str, FieldSpec]
     probe: str | None

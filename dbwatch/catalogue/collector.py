@@ -94,6 +94,7 @@ class CollectorBuilder:
             cost=model.cost,
             requires=Requires.of(model.requires),
             sql=sql_by_version(self.document, model, self.problems),
+            only_if=model.only_if,
             command=model.command,
             fields={name: field_spec(given) for name, given in (model.fields or {}).items()},
             probe=model.probe,

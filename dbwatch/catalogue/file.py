@@ -139,6 +139,7 @@ class MeasureFile(Strict):
     scope: Scope = Scope.INSTANCE
     requires: RequiresFile = RequiresFile()
     sql: Text | dict[str, Text] | None = None
+    only_if: Text | None = None
     command: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_ ]{1,40}$")] | None = None
     fields: dict[Name, str | FieldFile] | None = None
     probe: Name | None = None
@@ -151,6 +152,8 @@ class MeasureFile(Strict):
             raise ValueError("give exactly one of `sql`, `command` and `probe`")
         if (self.command is None) != (self.fields is None):
             raise ValueError("`command` and `fields` go together")
+        if self.only_if is not None and self.sql is None:
+            raise ValueError("`only_if` is the cheap question before `sql`")
         return self
 
     @property

@@ -79,7 +79,11 @@ def _is_known(command: str, engine: Engine) -> bool:
 
 
 def _sql_texts(document: Document) -> Iterator[tuple[KeyPath, str]]:
-    given = document.data.get("sql") if isinstance(document.data, dict) else None
+    if not isinstance(document.data, dict):
+        return
+    if isinstance(sign := document.data.get("only_if"), str):
+        yield ("only_if",), sign
+    given = document.data.get("sql")
     if isinstance(given, str):
         yield ("sql",), given
     elif isinstance(given, dict):

@@ -100,6 +100,10 @@ def _source(check: Check) -> Iterator[str]:
         yield f"The reply of {code(check.command)}."
     if check.probe is not None:
         yield f"Measured by dbwatch itself: the probe {code(check.probe)}."
+    if check.only_if is not None:
+        yield "Asked only where this finds a row:"
+        yield fenced(check.only_if, "sql")
+        yield "The question itself:"
     for version, sql in sorted(check.sql.items()):
         if version != (0,):
             yield f"From version {'.'.join(map(str, version))}:"

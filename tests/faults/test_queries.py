@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from dbwatch.deadline import Deadline
-from dbwatch.engines.postgres import guard
+from dbwatch.engines.postgres import opening
 from dbwatch.errors import CheckError
 from dbwatch.model import Outcome, Reason, Status
 from tests.conftest import FreshPostgres
@@ -105,7 +105,7 @@ def test_found_the_limit_of_a_role_strikes_inside_begin(
 ) -> None:
     """A role has a statement_timeout of a millisecond, and `begin` takes longer on a busy machine. Our own limit is set
     in pieces that are short enough, and the check runs."""
-    monkeypatch.setattr(guard, "_ROLE", "(select pg_catalog.pg_is_in_recovery() from pg_catalog.pg_sleep(0.3))")
+    monkeypatch.setattr(opening, "_ROLE", "(select pg_catalog.pg_is_in_recovery() from pg_catalog.pg_sleep(0.3))")
     newest_pg.create_monitor_role("hurried")
     newest_pg.sql("ALTER ROLE hurried SET statement_timeout = '5ms'")
     with bench(target_of(newest_pg.url("hurried")), [own_check(tmp_path, "other")]) as site:

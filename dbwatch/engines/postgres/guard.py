@@ -144,6 +144,13 @@ class Transaction:
             self.truncated = True
         return rows[:limit]
 
+    def has(self, sql: str) -> bool:
+        """Whether a query finds a row; the server stops at the first."""
+        before, self.truncated = self.truncated, False
+        self.fetch(sql, limit=0, is_fixed=True)
+        found, self.truncated = self.truncated, before
+        return found
+
     def look(self, sql: str, *, limit: int) -> Answer:
         """As `fetch`, for a person: columns may share a name, and what extensions made needs no schema."""
         self._on_step("query")

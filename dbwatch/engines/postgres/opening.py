@@ -28,6 +28,8 @@ _LIMITS: Final = {
     "extra_float_digits": "1",
     "plan_cache_mode": "force_generic_plan",
 }
+_ROLE: Final = "pg_catalog.pg_is_in_recovery()"
+_BACKEND: Final = "pg_catalog.pg_backend_pid()"
 _POSITION: Final = """case
     when not pg_catalog.pg_is_in_recovery()
       then pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::pg_catalog.int8
@@ -110,7 +112,7 @@ class Opening:
         return f"select {', '.join((*self._asked(values[-1]).values(), *settings))}"
 
     def _asked(self, privilege: str) -> dict[str, str]:
-        asked = {"role": "pg_catalog.pg_is_in_recovery()", "backend": "pg_catalog.pg_backend_pid()"}
+        asked = {"role": _ROLE, "backend": _BACKEND}
         if self.with_position:
             asked["position"] = _POSITION
         if self.privilege is not None:

@@ -198,6 +198,8 @@ class PostgresSession:
         sql = check.sql_for(facts.version)
         if sql is None:
             raise Skipped(Reason.VERSION, f"has no SQL for version {facts.version_text}")
+        if check.only_if is not None and not transaction.has(check.only_if):
+            return []
         return list(transaction.fetch(sql, limit=check.limit, is_fixed=True))
 
     def _tell_position(self, transaction: Transaction) -> None:

@@ -144,6 +144,7 @@ def changed(old: str, new: str) -> str:
         (changed('"16": select 2', '"16": select 1; select 2'), 12, "sql.16", "semicolon"),
         (changed('"16": select 2', '"16": delete from x'), 12, "sql.16", "does not start with"),
         (changed('"16": select 2', '"16": select pg_terminate_backend(1)'), 12, "sql.16", "acts on the server"),
+        (changed("sql:\n", "only_if: select 1; select 2\nsql:\n"), 9, "only_if", "semicolon"),
         (changed('"16": select 2', '"16": select 1 where 1 not in (select 2)'), 12, "sql.16", "NOT IN"),
         (changed("schema: {use: label}", "target: {use: label}"), 14, "columns.target", "reserved label"),
         (

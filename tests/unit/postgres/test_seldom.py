@@ -16,7 +16,7 @@ from dbwatch.model import Engine, Facts, RawRow, Role
 from tests.checks.cases import CHECKS
 
 FACTS = Facts(engine=Engine.POSTGRES, version=(18, 0), version_text="18.0", role=Role.PRIMARY, flavour="postgresql")
-NAMES = ("slow_vacuum", "invalid_index", "queue_table_churn", "seq_scan_large_table", "subscription_table_stuck")
+NAMES = ("queue_table_churn", "subscription_table_stuck")
 TAKING_TABLES = ("queue_table_churn", "vacuum_overdue", "statistics_stale")
 
 

@@ -13,7 +13,6 @@ from dbwatch.engines.postgres.probes.authentication import broken_host_rule, md5
 from dbwatch.engines.postgres.probes.autovacuum import autovacuum_saturated
 from dbwatch.engines.postgres.probes.backup import backup_marker_old, backup_stale
 from dbwatch.engines.postgres.probes.bloat import index_bloat, table_bloat, toast_bloat
-from dbwatch.engines.postgres.probes.broken_indexes import invalid_index
 from dbwatch.engines.postgres.probes.checkpoints import checkpoints_forced
 from dbwatch.engines.postgres.probes.churn import queue_table_churn
 from dbwatch.engines.postgres.probes.clock import clock_skewed
@@ -23,7 +22,6 @@ from dbwatch.engines.postgres.probes.exporter_statements import exporter_stateme
 from dbwatch.engines.postgres.probes.growth import database_growth
 from dbwatch.engines.postgres.probes.identity import cluster_replaced, role_changed, server_restarted
 from dbwatch.engines.postgres.probes.integer_keys import integer_key_exhausted
-from dbwatch.engines.postgres.probes.large_scans import seq_scan_large_table
 from dbwatch.engines.postgres.probes.memory_settings import memory_setting
 from dbwatch.engines.postgres.probes.overdue import vacuum_overdue
 from dbwatch.engines.postgres.probes.redundancy import duplicate_index, redundant_index
@@ -48,7 +46,6 @@ from dbwatch.engines.postgres.probes.statements import (
 from dbwatch.engines.postgres.probes.subscriptions import subscription_broken, subscription_table_stuck
 from dbwatch.engines.postgres.probes.transport import listener_without_tls, session_without_tls
 from dbwatch.engines.postgres.probes.unused import unused_index
-from dbwatch.engines.postgres.probes.vacuums import slow_vacuum
 from dbwatch.engines.postgres.probes.versions import version_outdated, version_unsupported
 from dbwatch.engines.postgres.probes.wal import wal_rate_high
 from dbwatch.engines.postgres.probes.wal_directory import wal_directory_large
@@ -73,7 +70,6 @@ PROBES: Mapping[str, Probe] = {
     "exporter_statements": exporter_statements,
     "index_bloat": index_bloat,
     "index_cache_misses": index_cache_misses,
-    "invalid_index": invalid_index,
     "integer_key_exhausted": integer_key_exhausted,
     "listener_without_tls": listener_without_tls,
     "low_selectivity_index": low_selectivity_index,
@@ -89,13 +85,11 @@ PROBES: Mapping[str, Probe] = {
     "replication_slot_inactive": replication_slot_inactive,
     "role_changed": role_changed,
     "select_star": select_star,
-    "seq_scan_large_table": seq_scan_large_table,
     "sequence_exhausted": sequence_exhausted,
     "server_restarted": server_restarted,
     "session_without_tls": session_without_tls,
     "setting_changed": setting_changed,
     "slot_filling_volume": slot_filling_volume,
-    "slow_vacuum": slow_vacuum,
     "slow_statement": slow_statement,
     "statement_evictions": statement_evictions,
     "statement_n_plus_one": statement_n_plus_one,

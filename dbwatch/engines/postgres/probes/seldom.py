@@ -6,11 +6,9 @@ nothing is planned yet and no catalogue is in memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from dbwatch.engines.postgres.probe import Probe, ProbeContext
-from dbwatch.model import RawRow
+from dbwatch.engines.postgres.probe import ProbeContext
 
 ANY_INDEX: Final = """
 -- Needs no privilege. Below 16384 are the system's own: a database that nobody uses has no other.
@@ -20,15 +18,6 @@ where i.indexrelid >= 16384
 """
 
 _MOST_TABLES: Final = 20_000
-
-
-def seldom(sign: str, question: str) -> Probe:
-    """The rows of `question`; none where `sign` finds none, without which the question could find none either."""
-
-    def asked(context: ProbeContext) -> Sequence[RawRow]:
-        return context.fetch(question, limit=context.check.limit) if has(context, sign) else ()
-
-    return asked
 
 
 def has(context: ProbeContext, sign: str) -> bool:
