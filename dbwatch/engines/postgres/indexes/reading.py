@@ -56,14 +56,25 @@ usable as materialized (
     p.narrow,
     p.wide
   from pair as p
-  join pg_catalog.pg_class as c on c.oid = p.narrow
   join pg_catalog.pg_class as r on r.oid = p.indrelid
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relpersistence <> 't'
+  where r.relpersistence <> 't'
+    and r.relnamespace <> all (
+      array(
+        select n.oid
+        from pg_catalog.pg_namespace as n
+        where n.nspname = 'information_schema'
+          or n.nspname ~ '^pg_'
+      )
+    )
     -- What goes with a partitioned index cannot go alone: its parent is judged.
-    and not c.relispartition
-    and n.nspname <> 'information_schema'
-    and n.nspname !~ '^pg_'
+    and not (
+      r.relispartition
+      and (
+        select c.relispartition
+        from pg_catalog.pg_class as c
+        where c.oid = p.narrow
+      )
+    )
   -- Of more than can be judged those of the largest tables: all that follows is dear.
   order by
     r.relpages desc,
