@@ -7,6 +7,7 @@ says, `dbwatch validate` says too.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import subprocess
@@ -26,6 +27,8 @@ from dbwatch.secret import Secret, scrub_all
 Answer: TypeAlias = Config | tuple[Problem, ...] | str
 """A configuration; or what is wrong with it; or how reading it failed."""
 
+MOST_SECONDS: Final = 60.0
+"""A directory of checks on a dead network disk, or a pipe as a file, would hold every later reload too."""
 _ENTRY: Final = "import sys; sys.path[:] = sys.argv[1:]; from dbwatch.config.aside import main; main()"
 
 
@@ -52,8 +55,15 @@ class Source:
         try:
             # A Ctrl-C in the terminal is for the daemon, not for both.
             done = subprocess.run(
-                argv, input=pickled(self), stdout=subprocess.PIPE, check=False, start_new_session=True
+                argv,
+                input=pickled(self),
+                stdout=subprocess.PIPE,
+                check=False,
+                start_new_session=True,
+                timeout=MOST_SECONDS,
             )
+        except subprocess.TimeoutExpired:
+            return self._not_read(f"it took longer than {MOST_SECONDS:g} s", "is it on a disk that does not answer?")
         except OSError:
             return self.read()
         if done.returncode != 0:
@@ -82,8 +92,15 @@ def settle(answer: Answer) -> Config:
 def main() -> None:
     """The other process: a source on its input, its version and the answer on its output."""
     garbage.put_off()
+    die_first()
     source = cast("Source", pickle.load(sys.stdin.buffer))  # noqa: S301 - by our own process
     sys.stdout.buffer.write(pickled(__version__) + pickled(source.read()))
+
+
+def die_first() -> None:
+    """Where memory runs out the kernel ends the largest process, which would be the daemon: this one offers itself."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def pickled(thing: object) -> bytes:

@@ -62,6 +62,25 @@ def test_a_reader_that_ends_before_its_time_is_a_problem(source: Source, monkeyp
         settle(source.read_aside())
 
 
+def test_a_reader_that_does_not_end_is_ended(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "MOST_SECONDS", 0.2)
+    monkeypatch.setattr(aside, "_ENTRY", "import signal; signal.pause()")
+    with pytest.raises(ConfigError, match=r"dbwatch\.yaml: was not read: it took longer than 0\.2 s"):
+        settle(source.read_aside())
+
+
+def test_where_memory_runs_out_the_reader_goes_before_the_daemon(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        aside,
+        "_ENTRY",
+        "import sys; sys.path[:] = sys.argv[1:]; from dbwatch.config import aside; from pathlib import Path;"
+        "aside.Source.read = lambda _: Path('/proc/self/oom_score_adj').read_text().strip(); aside.main()",
+    )
+    assert source.read_aside() == "1000"
+
+
 def test_another_version_is_not_understood(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is what a reload meets after an upgrade: what it unpickled would be of other classes."""
     monkeypatch.setattr(aside, "__version__", "0.0.1")
