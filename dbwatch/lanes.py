@@ -20,6 +20,7 @@ from dbwatch.deadline import Deadline
 from dbwatch.engines.base import CONNECT_PROBE, Adapter, Session
 from dbwatch.errors import CheckError, TargetError
 from dbwatch.model import Facts, Outcome, Reason
+from dbwatch.node import leads_elsewhere
 from dbwatch.runner.run import Run, Runner
 from dbwatch.runner.samples import Reading
 from dbwatch.runner.watchdog import Watchdog
@@ -28,11 +29,9 @@ from dbwatch.store import Listener, Store, TargetState
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _ENDED = CheckError(Reason.ERROR, "the monitor is ending", step="end")
-
 SESSION_AGE_SECONDS = 1800.0
 FACTS_AGE_SECONDS = 300.0
 _FACTS_SECONDS = 5.0
-_CLOCKS_APART_SECONDS = 60.0
 _CANCEL_GRACE_SECONDS = 0.2
 
 
@@ -141,8 +140,7 @@ class Lane:
 
     def _last(self, name: str) -> Outcome | None:
         view = self._store.view(self.target.name)
-        found = [v.outcome for v in view.checks if v.check.name == name] if view is not None else []
-        return found[0] if found else None
+        return next((v.outcome for v in view.checks if v.check.name == name), None) if view is not None else None
 
     def _reach(self, check: Check) -> Outcome:
         if self._probe_backoff.waiting and self._probe_backoff.error is not None and (last := self._last(check.name)):
@@ -219,7 +217,8 @@ class Lane:
         if self._ended.is_set():
             session.close()
             raise TargetError(_ENDED.reason, "connect", str(_ENDED))
-        if self._is_another_node(session.facts):
+        before, self._node = self._node, session.facts
+        if leads_elsewhere(before, session.facts, seen_at_seconds=self._seen_at_seconds):
             self.forget_baselines()
         # A connection opened just now is a newer word than the probe's.
         self._backoff.clear()
@@ -227,21 +226,6 @@ class Lane:
         self._session = session
         self._publish_facts(session)
         return session
-
-    def _is_another_node(self, facts: Facts) -> bool:
-        """Whether the address leads elsewhere: another cluster, or a server that was running before we left this one.
-
-        Counters of two nodes have no difference. Those of one that was restarted go on, or began at zero.
-        """
-        before, self._node = self._node, facts
-        if before is None:
-            return False
-        if (before.system_identifier, before.major) != (facts.system_identifier, facts.major):
-            return True
-        if before.started_at_seconds is None or facts.started_at_seconds is None:
-            return False
-        moved = abs(facts.started_at_seconds - before.started_at_seconds) > _CLOCKS_APART_SECONDS
-        return moved and facts.started_at_seconds < self._seen_at_seconds - _CLOCKS_APART_SECONDS
 
     def _connected(self, deadline: Deadline) -> Session:
         """A new session that knows its facts."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbwatch import backoff, lanes
+from dbwatch import backoff, node
 from dbwatch.model import Reason, Role, Status
 from tests.conftest import FreshPostgres, end_majors
 from tests.faults.bench import bench, bundled, own_check, target_of
@@ -123,7 +123,7 @@ def test_found_the_address_fails_over_to_a_standby(
 ) -> None:
     """The address moves to a standby of the same cluster, which has counted its own events. Nothing that happened there
     in the past is told as happening now."""
-    monkeypatch.setattr(lanes, "_CLOCKS_APART_SECONDS", 0.0)
+    monkeypatch.setattr(node, "CLOCKS_APART_SECONDS", 0.0)
     primary = fresh_postgres(end_majors()[-1])
     proxy = proxy_to(primary.port)
     url = proxy.url(primary.create_monitor_role())

@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("catalogue", "config"),
     ("engines",),
     ("runner",),
-    ("store", "turns", "backoff", "budget", "unanswered"),
+    ("store", "turns", "node", "backoff", "budget", "unanswered"),
     ("announcer",),
     ("lanes", "schedule", "logs"),
     ("exposition", "report", "render"),
